@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rota: relays. A relay joins two streams: what comes from one is sent to the other, with a bounded window. An end of one side
+ * is carried over as an end, a reset or a truncation as a reset.
+ */
+#ifndef ROTA_RELAY_H
+#define ROTA_RELAY_H
+
+#include <rota/api.h>
+#include <rota/stream.h>
+
+ROTA_BEGIN_DECLS
+
+struct rota_relay;
+
+/* How one of the two streams ended, and how far it got. */
+struct rota_relay_side {
+	enum rota_phase phase;
+	enum rota_reason reason;
+	int error;
+	uint64_t received; /* bytes that came from it while in the relay */
+	uint64_t sent;     /* bytes that the kernel got for it */
+};
+
+struct rota_relay_result {
+	struct rota_relay_side a;
+	struct rota_relay_side b;
+	bool spliced; /* the bytes never came into this process; false: copied */
+};
+
+/* Both streams are over: exactly once, last, in a turn. */
+typedef void rota_relay_fn(struct rota_relay *relay, const struct rota_relay_result *result, void *userdata);
+
+/* Begin with ROTA_RELAY_OPTIONS_INIT, whose values are in brackets. */
+struct rota_relay_options {
+	size_t size;   /* of this struct, set by _INIT */
+	size_t window; /* most bytes on their way in one direction [64 KiB] */
+};
+
+#define ROTA_RELAY_OPTIONS_INIT \
+	{ \
+		sizeof(struct rota_relay_options), 64u << 10 \
+	}
+
+/*
+ * Joins two streams of one context. Takes both: their handlers, their on_close included, are not called again, and only
+ * rota_relay_abort ends them. Either may still be connecting. What was received and not taken is relayed first; pauses are
+ * lifted. options, NULL for the defaults, are copied.
+ *
+ * Returns 0; -EINVAL when both are the same, of two contexts, or in a relay, or the window is 0; -ENOTCONN when one is over or
+ * being closed; -ENOMEM. After a failure the streams are as they were.
+ */
+ROTA_API int rota_relay(struct rota_stream *a, struct rota_stream *b, const struct rota_relay_options *options,
+	rota_relay_fn *on_done, void *userdata, struct rota_relay **ret_relay);
+
+/* Resets both streams at once; on_done follows. Idempotent. */
+ROTA_API void rota_relay_abort(struct rota_relay *relay);
+
+ROTA_END_DECLS
+
+#endif
