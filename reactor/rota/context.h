@@ -74,7 +74,7 @@ ROTA_API int rota_context_fd(struct rota_context *ctx);
  * readable. An instant of rota_context_now: the least of the next timer, the turn's begin + vars->timeout and
  * vars->deadline; now, when something is left to do without waiting.
  */
-ROTA_API rota_time rota_context_next_deadline(struct rota_context *ctx, const struct rota_dispatchvars *vars);
+ROTA_API rota_time rota_context_next_deadline(struct rota_context *ctx, struct rota_dispatchvars *vars);
 
 /* "Look again": the deadline has come nearer. Called between turns only. */
 typedef void rota_change_fn(struct rota_context *ctx, void *userdata);

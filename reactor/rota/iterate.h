@@ -50,7 +50,7 @@ struct rota_dispatchvars {
 	rota_time deadline;              /* end of the whole loop, an instant of rota_context_now; ROTA_NEVER */
 	rota_time budget;                /* longest time spent in handlers in one dispatch; 0: unlimited */
 	void *userdata;                  /* the caller's additional values */
-	rota_time begun;                 /* the library's: when rota_turn_begin returned */
+	rota_time begun;                 /* the library's: when a host first asked about this turn */
 };
 
 /* For ever, 30 s a wait, no hooks, no deadline, no budget. */

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory: every allocation of the library goes through these, and they through the replaceable allocator.
+ */
+#ifndef ROTA_PRIVATE_ALLOCATOR_H
+#define ROTA_PRIVATE_ALLOCATOR_H
+
+#include <rota/allocator.h>
+
+/* NULL when there is none. */
+void *rota__malloc(size_t size);
+void *rota__calloc(size_t size);
+
+/* As rota_realloc_fn. */
+void *rota__realloc(void *pointer, size_t size);
+
+void rota__free(void *pointer);
+
+/* From now on the allocator cannot be replaced. */
+void rota__allocator_freeze(void);
+
+#endif

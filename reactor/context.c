@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Contexts: making, freeing and forking them, and what a foreign main loop asks of them.
+ */
+#include <rota/context.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "allocator.h"
+#include "context.h"
+
+static int forks;
+
+/* Called by fork(2) in the parent, whoever forks. */
+static void
+on_fork(void)
+{
+	__atomic_store_n(&forks, 1, __ATOMIC_RELAXED);
+}
+
+static void
+watch_forks(void)
+{
+	pthread_atfork(NULL, on_fork, NULL);
+}
+
+bool
+rota__has_forked(void)
+{
+	return __atomic_load_n(&forks, __ATOMIC_RELAXED) != 0;
+}
+
+/* Gives back what make got, in reverse. */
+static void
+dispose(struct rota_context *ctx)
+{
+	if (ctx->layer != NULL)
+		ctx->layer->ops->free(ctx, ctx->layer);
+	rota__wake_close(ctx);
+	ctx->ops->free(ctx);
+	rota__timers_fini(&ctx->timers);
+	rota__free(ctx->targets);
+	rota__free(ctx);
+}
+
+int
+rota__context_make(const struct rota_context_ops *ops, const struct rota_sys_ops *sys, void *argument,
+	struct rota_context **ret_ctx)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct rota_context *ctx;
+	int r;
+
+	rota__allocator_freeze();
+	pthread_once(&once, watch_forks);
+	ctx = rota__calloc(sizeof *ctx + ops->own_size);
+	if (ctx == NULL)
+		return -ENOMEM;
+	ctx->ops = ops;
+	ctx->sys = sys;
+	ctx->pid = getpid();
+	ctx->wake.fd = -1;
+	ctx->posts_end = &ctx->posts;
+	rota__list_init(&ctx->ready);
+	rota__list_init(&ctx->tasks);
+	r = ops->open != NULL ? ops->open(ctx, argument) : 0;
+	if (r < 0) {
+		rota__free(ctx);
+		return r;
+	}
+	r = rota__wake_open(ctx);
+	if (r < 0) {
+		dispose(ctx);
+		return r;
+	}
+	*ret_ctx = ctx;
+	return 0;
+}
+
+int
+rota_context_make(const struct rota_context_ops *ops, void *argument, struct rota_context **ret_ctx)
+{
+	return rota__context_make(ops, &rota__sys, argument, ret_ctx);
+}
+
+int
+rota_context_new(struct rota_context **ret_ctx)
+{
+	return rota_context_make(&rota__libev_ops, NULL, ret_ctx);
+}
+
+void *
+rota_context_own(struct rota_context *ctx)
+{
+	return ctx->own;
+}
+
+/* Calls visit for each started target; it may stop the target. */
+static void
+each_target(struct rota_context *ctx, void (*visit)(struct rota_context *ctx, struct rota_target *target))
+{
+	for (size_t fd = 0; fd < ctx->target_slots; fd++) {
+		if (ctx->targets[fd] != NULL)
+			visit(ctx, ctx->targets[fd]);
+	}
+}
+
+static void
+stop_child(struct rota_context *ctx, struct rota_target *target)
+{
+	if (rota__target_is_child(target))
+		rota__child_forget(ctx, target);
+}
+
+int
+rota_context_free(struct rota_context *ctx)
+{
+	if (ctx == NULL)
+		return 0;
+	if (ctx->state != ROTA__BETWEEN)
+		return -EDEADLK;
+	ctx->on_change = NULL;
+	if (ctx->pid != getpid())
+		(void)rota_context_forked(ctx, 0);
+	ctx->state = ROTA__TURN;
+	while (ctx->layer != NULL && ctx->layer->ops->close_all(ctx, ctx->layer))
+		ctx->layer->ops->end_turn(ctx, ctx->layer);
+	rota__signals_stop_all(ctx);
+	each_target(ctx, stop_child);
+	each_target(ctx, rota_target_stop);
+	dispose(ctx);
+	return 0;
+}
+
+void
+rota_context_stop(struct rota_context *ctx)
+{
+	ctx->stopping = true;
+	rota__context_nearer(ctx, INT64_MIN);
+}
+
+size_t
+rota_context_streams(const struct rota_context *ctx)
+{
+	return ctx->layer != NULL ? ctx->layer->ops->streams(ctx->layer) : 0;
+}
+
+uint64_t
+rota_context_errors(const struct rota_context *ctx)
+{
+	return ctx->errors;
+}
+
+int
+rota_context_forked(struct rota_context *ctx, unsigned flags)
+{
+	int r = 0;
+
+	ctx->pid = getpid();
+	if (ctx->ops->forked != NULL)
+		r = ctx->ops->forked(ctx);
+	if (r < 0)
+		return r;
+	/* The parent's eventfd is shared: a post here must not wake it, nor the other way round. */
+	rota__wake_close(ctx);
+	r = rota__wake_open(ctx);
+	each_target(ctx, stop_child);
+	if (ctx->layer != NULL)
+		ctx->layer->ops->forked(ctx, ctx->layer, flags);
+	return r;
+}
+
+int
+rota_context_fd(struct rota_context *ctx)
+{
+	int fd;
+
+	if (ctx->ops->fd == NULL)
+		return -ENOTSUP;
+	fd = ctx->ops->fd(ctx);
+	if (fd >= 0 && !ctx->hosted) {
+		ctx->hosted = ctx->ops->flush != NULL;
+		ctx->changed = true;
+		rota__context_flush(ctx);
+	}
+	return fd;
+}
+
+void
+rota__context_flush_hosted(struct rota_context *ctx)
+{
+	ctx->changed = false;
+	ctx->ops->flush(ctx);
+	if (!rota__list_is_empty(&ctx->ready))
+		rota__context_nearer(ctx, INT64_MIN);
+}
+
+static rota_time
+earlier(rota_time a, rota_time b)
+{
+	return a < b ? a : b;
+}
+
+rota_time
+rota_context_next_deadline(struct rota_context *ctx, struct rota_dispatchvars *vars)
+{
+	rota_time now = rota_context_now(ctx);
+	rota_time deadline;
+
+	if (vars->begun == ROTA_NEVER)
+		vars->begun = now;
+	deadline = rota__time_add(vars->begun, vars->timeout > 0 ? vars->timeout : 0);
+	deadline = earlier(deadline, vars->deadline);
+	deadline = earlier(deadline, rota__timers_next(&ctx->timers));
+	if (ctx->stopping || rota__context_has_work(ctx))
+		deadline = earlier(deadline, now);
+	ctx->announced = deadline;
+	ctx->change_told = false;
+	return deadline;
+}
+
+int
+rota_context_on_change(struct rota_context *ctx, rota_change_fn *on_change, void *userdata)
+{
+	if (on_change != NULL && ctx->on_change != NULL)
+		return -EBUSY;
+	ctx->on_change = on_change;
+	ctx->on_change_userdata = userdata;
+	ctx->announced = INT64_MIN;
+	ctx->change_told = false;
+	return 0;
+}
+
+void
+rota__context_tell_nearer(struct rota_context *ctx, rota_time when)
+{
+	if (ctx->state != ROTA__BETWEEN || ctx->change_told || when >= ctx->announced)
+		return;
+	ctx->change_told = true;
+	ctx->on_change(ctx, ctx->on_change_userdata);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The core's view of a context: what the parts of the reactor share. Each member belongs to one file, named beside it; the
+ * others use that file's functions. Order within a turn, time, posts, tasks, signals and children are the core's own, the same
+ * on every kind of context; from the kind (context_ops.h) it takes readiness and the clock, and nothing else.
+ */
+#ifndef ROTA_PRIVATE_CONTEXT_H
+#define ROTA_PRIVATE_CONTEXT_H
+
+#include <rota/context_ops.h>
+#include <rota/meter.h>
+#include <rota/signals.h>
+#include <rota/task.h>
+
+#include "list.h"
+#include "sys.h"
+#include "timer.h"
+
+/* Where a context is in its turn. Calls that take turns are refused in all but the first. */
+enum rota__state {
+	ROTA__BETWEEN,     /* also while a host waits in the middle of a begun turn */
+	ROTA__HOOK,        /* in before_dispatch */
+	ROTA__TURN,        /* from dispatch_once to after_dispatch, and in rota_context_free */
+	ROTA__DISPATCHING, /* in rota_context_dispatch */
+};
+
+struct rota__layer;
+
+/*
+ * The layer above the core, as far as a turn has to do with it. The core calls these; it knows no more of the layer, which
+ * embeds struct rota__layer in what it keeps for a context.
+ */
+struct rota__layer_ops {
+	/* A phase of a turn is over: what was put off to its end is due (writes of streams that were not called back). */
+	void (*end_phase)(struct rota_context *ctx, struct rota__layer *layer);
+
+	/* The last phase: at most the on_close deliveries and frees that are due when it begins. Returns how many handlers ran. */
+	int (*end_turn)(struct rota_context *ctx, struct rota__layer *layer);
+
+	/* Whether the next turn has something to do without waiting. */
+	bool (*has_work)(const struct rota__layer *layer);
+
+	/* Streams that have not had their on_close. */
+	size_t (*streams)(const struct rota__layer *layer);
+
+	/* rota_context_forked's part, after the context has its own backend. */
+	void (*forked)(struct rota_context *ctx, struct rota__layer *layer, unsigned flags);
+
+	/* Ends everything at once, so that one end_turn delivers all that is still due. False when nothing is left to deliver. */
+	bool (*close_all)(struct rota_context *ctx, struct rota__layer *layer);
+
+	void (*free)(struct rota_context *ctx, struct rota__layer *layer);
+};
+
+struct rota__layer {
+	const struct rota__layer_ops *ops;
+};
+
+struct rota_context {
+	const struct rota_context_ops *ops;
+	const struct rota_sys_ops *sys;
+	struct rota__layer *layer; /* NULL until the layer above is first used */
+	pid_t pid;                 /* the process it was made or last forked in */
+
+	/* target.c: who watches which descriptor, and what is ready, first those that a budget left over. */
+	struct rota_target **targets;
+	size_t target_slots;
+	struct rota_link ready;
+	bool changed; /* an interest, since the last flush */
+	bool hosted;  /* its descriptor was asked for, so changes must be known to the kernel whenever the host waits */
+
+	/* dispatch.c */
+	enum rota__state state;
+	bool stopping;
+	uint64_t errors;
+	rota_time now; /* the turn's */
+	bool now_is_read;
+
+	struct rota__timers timers; /* timer.c */
+
+	/* task.c. posted is pushed to by any thread, newest first; posts has what was taken from it, in order. */
+	struct rota_link tasks;
+	const struct rota_task *called_task; /* whose handler is running */
+	bool called_task_added;              /* again: an error of the handler removes it */
+	struct rota_post *posted;
+	struct rota_post *posts;
+	struct rota_post **posts_end;
+
+	/* signals.c: an eventfd that posts and signals of the system write to. */
+	struct rota_target wake;
+	bool signalled;
+
+	/* context.c: the host's observer of the deadline. */
+	rota_change_fn *on_change;
+	void *on_change_userdata;
+	rota_time announced;
+	bool change_told;
+
+	struct rota_meter *meter;
+	rota_log_fn *on_log;
+	void *on_log_userdata;
+
+	max_align_t own[];
+};
+
+/* dispatch.c: whether the next turn has something to do without waiting. */
+bool rota__context_has_work(const struct rota_context *ctx);
+
+/* context.c */
+
+/* A context over another system; the public rota_context_make uses the real one. */
+int rota__context_make(const struct rota_context_ops *ops, const struct rota_sys_ops *sys, void *argument,
+	struct rota_context **ret_ctx);
+
+void rota__context_tell_nearer(struct rota_context *ctx, rota_time when);
+
+/* Something will be due at when, perhaps before what a host was told. INT64_MIN: now. */
+static inline void
+rota__context_nearer(struct rota_context *ctx, rota_time when)
+{
+	if (ctx->on_change != NULL)
+		rota__context_tell_nearer(ctx, when);
+}
+
+void rota__context_flush_hosted(struct rota_context *ctx);
+
+/* Makes changed interests known to the kernel now, if a host may be waiting on it; in a turn, its end does that. */
+static inline void
+rota__context_flush(struct rota_context *ctx)
+{
+	if (ctx->hosted && ctx->changed && ctx->state == ROTA__BETWEEN)
+		rota__context_flush_hosted(ctx);
+}
+
+/* Whether this process has forked since the library was first used: then descriptors may have copies elsewhere. */
+bool rota__has_forked(void);
+
+/* target.c */
+
+/* As rota_target_start, for a descriptor that is known to be no file. */
+int rota__target_start_socket(struct rota_context *ctx, struct rota_target *target, unsigned interest);
+
+/* signals.c */
+int rota__wake_open(struct rota_context *ctx);
+void rota__wake_close(struct rota_context *ctx);
+void rota__wake_up(struct rota_context *ctx);
+/* The wake target was ready: empties it. */
+void rota__wake_drain(struct rota_context *ctx);
+/* The next signal of this context that came and was not delivered; NULL when there is none. */
+struct rota_signal *rota__signals_take(struct rota_context *ctx);
+bool rota__signal_is_started(const struct rota_context *ctx, const struct rota_signal *signal, int number);
+void rota__signals_stop_all(struct rota_context *ctx);
+
+/* task.c */
+/* Takes over what was posted; whether there are posts to run. */
+bool rota__posts_collect(struct rota_context *ctx);
+/* The next post to run; NULL when there is none. */
+struct rota_post *rota__posts_take(struct rota_context *ctx);
+bool rota__posts_are_waiting(const struct rota_context *ctx);
+
+/* child.c */
+bool rota__target_is_child(const struct rota_target *target);
+void rota__child_forget(struct rota_context *ctx, struct rota_target *target);
+
+/* meter.c */
+void rota__meter_wait(struct rota_context *ctx, rota_time duration);
+void rota__meter_handler(struct rota_context *ctx, const char *name, rota_time duration);
+void rota__meter_turn(struct rota_context *ctx, uint64_t handlers);
+
+/* notice.c: a line for rota_context_on_log; level as syslog's. */
+void rota__notice(struct rota_context *ctx, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* libev_context.c */
+extern const struct rota_context_ops rota__libev_ops;
+
+#endif

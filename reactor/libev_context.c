@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The context that waits by libev. From libev it takes readiness (ev_io) and the waiting, nothing else: its callbacks only
+ * report to the core. What libev would not do by itself is done here: it applies changes of interest only inside ev_run, so a
+ * run that does not wait is the flush; it never deletes a descriptor from epoll, which leaves the epoll descriptor readable for
+ * things nobody watches, and makes libev replace it when a copy in a forked child reports: so where a host waits on that
+ * descriptor, or this process has forked, descriptors are deleted by hand.
+ */
+#include <errno.h>
+#include <ev.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+
+#include "context.h"
+#include "libev_reserve.h"
+
+struct libev {
+	struct ev_loop *loop;
+	struct rota__reserve reserve;
+	ev_timer timer;    /* ends a wait; left running while it ends no later than the next wait may */
+	bool timer_fired;
+	int epoll_fd;      /* -1 when the backend is another */
+	bool is_exact;     /* the kernel is to watch nothing that is not wanted */
+};
+
+_Static_assert(sizeof(ev_io) <= sizeof(((struct rota_target *)NULL)->words), "ev_io fits the target's words");
+_Static_assert(EV_READ == ROTA_READABLE && EV_WRITE == ROTA_WRITABLE, "interests are libev's events");
+
+static struct libev *
+libev_of(struct rota_context *ctx)
+{
+	return rota_context_own(ctx);
+}
+
+static ev_io *
+io_of(struct rota_target *target)
+{
+	return (ev_io *)(void *)target->words;
+}
+
+static void
+on_io(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct rota_context *ctx = ev_userdata(loop);
+	struct rota_target *target = rota_container_of(io, struct rota_target, words);
+
+	/* The kernel refused the descriptor; libev has stopped the watcher and will not try again. */
+	if ((events & EV_ERROR) != 0)
+		rota_context_report_lost(ctx, target);
+	else
+		rota_context_report(ctx, target, (unsigned)events);
+}
+
+static void
+on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct libev *libev = rota_container_of(timer, struct libev, timer);
+
+	(void)loop;
+	(void)events;
+	libev->timer_fired = true;
+}
+
+static void
+on_embedded(struct ev_loop *loop, ev_embed *embed, int events)
+{
+	(void)loop;
+	(void)embed;
+	(void)events;
+}
+
+/* libev does not tell its epoll descriptor, but it watches it where a loop is embedded in another. */
+static int
+find_epoll_fd(struct ev_loop *loop)
+{
+	struct ev_loop *scratch;
+	ev_embed embed;
+	int fd;
+
+	if (ev_backend(loop) != EVBACKEND_EPOLL)
+		return -1;
+	scratch = ev_loop_new(EVBACKEND_POLL | EVFLAG_NOENV);
+	if (scratch == NULL)
+		return -1;
+	ev_embed_init(&embed, on_embedded, loop);
+	ev_embed_start(scratch, &embed);
+	fd = embed.io.fd;
+	ev_embed_stop(scratch, &embed);
+	ev_loop_destroy(scratch);
+	return fd;
+}
+
+/* libev aborts, or falls back to another backend, without descriptors; so see first whether there is one. */
+static int
+probe_descriptors(struct rota_context *ctx)
+{
+	int fd = ctx->sys->eventfd(0, EFD_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	ctx->sys->close(fd);
+	return 0;
+}
+
+static int
+libev_open(struct rota_context *ctx, void *argument)
+{
+	struct libev *libev = libev_of(ctx);
+	int r = probe_descriptors(ctx);
+
+	(void)argument;
+	if (r < 0)
+		return r;
+	rota__reserve_install();
+	r = rota__reserve_ensure(&libev->reserve, 0);
+	if (r < 0)
+		goto fail;
+	rota__reserve_enter(&libev->reserve);
+	libev->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOINOTIFY);
+	rota__reserve_leave();
+	r = libev->loop != NULL ? rota__reserve_ensure(&libev->reserve, 0) : -ENOTSUP;
+	if (r < 0)
+		goto fail;
+	rota__reserve_enter(&libev->reserve);
+	ev_set_userdata(libev->loop, ctx);
+	libev->epoll_fd = find_epoll_fd(libev->loop);
+	/* Started once, so that libev's array of timers is there and never grows. */
+	ev_timer_init(&libev->timer, on_timer, 3600., 0.);
+	ev_timer_start(libev->loop, &libev->timer);
+	rota__reserve_leave();
+	return 0;
+fail:
+	if (libev->loop != NULL) {
+		rota__reserve_enter(&libev->reserve);
+		ev_loop_destroy(libev->loop);
+		rota__reserve_leave();
+	}
+	rota__reserve_fini(&libev->reserve);
+	return r;
+}
+
+static void
+libev_free(struct rota_context *ctx)
+{
+	struct libev *libev = libev_of(ctx);
+
+	rota__reserve_enter(&libev->reserve);
+	ev_timer_stop(libev->loop, &libev->timer);
+	ev_loop_destroy(libev->loop);
+	rota__reserve_leave();
+	rota__reserve_fini(&libev->reserve);
+}
+
+/*
+ * Sees to it that the timer ends the next run after at most left seconds, counted from the end of the last run; returns when it
+ * will. A timer that runs already and ends earlier is left alone: starting one costs more than the run it may end for nothing.
+ */
+static double
+arm(struct libev *libev, double left)
+{
+	if (ev_is_active(&libev->timer)) {
+		double remaining = ev_timer_remaining(libev->loop, &libev->timer);
+
+		if (remaining <= left)
+			return remaining;
+		ev_timer_stop(libev->loop, &libev->timer);
+	}
+	ev_now_update(libev->loop);
+	ev_timer_set(&libev->timer, left, 0.);
+	ev_timer_start(libev->loop, &libev->timer);
+	return left;
+}
+
+/* libev waits for a minute at most. Whether the timer ended the wait; otherwise something is ready, or a signal came. */
+static bool
+run_until_timer(struct rota_context *ctx, struct libev *libev)
+{
+	libev->timer_fired = false;
+	do {
+		errno = 0;
+		ev_run(libev->loop, EVRUN_ONCE);
+	} while (!libev->timer_fired && rota__list_is_empty(&ctx->ready) && errno != EINTR);
+	return libev->timer_fired;
+}
+
+static int
+libev_wait(struct rota_context *ctx, rota_time timeout)
+{
+	struct libev *libev = libev_of(ctx);
+	/* A microsecond more, as libev reckons in doubles: to wake up too early would cost a turn. */
+	double left = (double)timeout * 1e-9 + 1e-6;
+
+	rota__reserve_enter(&libev->reserve);
+	if (timeout <= 0) {
+		ev_run(libev->loop, EVRUN_NOWAIT);
+		left = 0;
+	}
+	while (left > 0 && rota__list_is_empty(&ctx->ready)) {
+		double armed = arm(libev, left);
+
+		if (!run_until_timer(ctx, libev))
+			break;
+		/* It may have been armed for an earlier wait: go on with the rest of this one. */
+		left -= armed;
+	}
+	rota__reserve_leave();
+	return 0;
+}
+
+static void
+libev_flush(struct rota_context *ctx)
+{
+	(void)libev_wait(ctx, 0);
+}
+
+/* By hand, and behind libev's back, who takes a descriptor that is not there for one that the kernel dropped. */
+static void
+delete_from_epoll(struct libev *libev, int fd)
+{
+	struct epoll_event unused = { 0 };
+
+	if (libev->epoll_fd >= 0 && (libev->is_exact || rota__has_forked()))
+		epoll_ctl(libev->epoll_fd, EPOLL_CTL_DEL, fd, &unused);
+}
+
+static int
+libev_watch(struct rota_context *ctx, struct rota_target *target, unsigned from)
+{
+	struct libev *libev = libev_of(ctx);
+	ev_io *io = io_of(target);
+
+	if (from == ROTA_UNWATCHED) {
+		int r = rota__reserve_ensure(&libev->reserve, target->fd);
+
+		if (r < 0)
+			return r;
+		ev_io_init(io, on_io, target->fd, 0);
+	}
+	rota__reserve_enter(&libev->reserve);
+	ev_io_stop(libev->loop, io);
+	if (target->interest == 0)
+		delete_from_epoll(libev, target->fd);
+	else if (from == ROTA_UNWATCHED || from == 0)
+		/* As a new descriptor: libev adds it again, though it may remember it. */
+		ev_io_set(io, target->fd, target->interest);
+	else
+		ev_io_modify(io, target->interest);
+	if (target->interest != 0)
+		ev_io_start(libev->loop, io);
+	rota__reserve_leave();
+	return 0;
+}
+
+static void
+libev_unwatch(struct rota_context *ctx, struct rota_target *target)
+{
+	struct libev *libev = libev_of(ctx);
+
+	rota__reserve_enter(&libev->reserve);
+	ev_io_stop(libev->loop, io_of(target));
+	rota__reserve_leave();
+	delete_from_epoll(libev, target->fd);
+}
+
+static rota_time
+libev_now(struct rota_context *ctx)
+{
+	struct timespec now;
+
+	(void)ctx;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * ROTA_SECOND + now.tv_nsec;
+}
+
+/* A new epoll descriptor, with what is watched and nothing else. */
+static void
+renew(struct libev *libev)
+{
+	rota__reserve_enter(&libev->reserve);
+	ev_loop_fork(libev->loop);
+	ev_run(libev->loop, EVRUN_NOWAIT);
+	libev->epoll_fd = find_epoll_fd(libev->loop);
+	rota__reserve_leave();
+}
+
+static int
+libev_fd(struct rota_context *ctx)
+{
+	struct libev *libev = libev_of(ctx);
+
+	if (libev->epoll_fd < 0)
+		return -ENOTSUP;
+	if (!libev->is_exact) {
+		int r = rota__reserve_ensure(&libev->reserve, 0);
+
+		if (r < 0)
+			return r;
+		renew(libev);
+		libev->is_exact = true;
+	}
+	return libev->epoll_fd;
+}
+
+static int
+libev_forked(struct rota_context *ctx)
+{
+	struct libev *libev = libev_of(ctx);
+	int r = probe_descriptors(ctx);
+
+	if (r >= 0)
+		r = rota__reserve_ensure(&libev->reserve, 0);
+	if (r >= 0)
+		renew(libev);
+	return r;
+}
+
+const struct rota_context_ops rota__libev_ops = {
+	.own_size = sizeof(struct libev),
+	.open = libev_open,
+	.free = libev_free,
+	.dispatch_once = rota_context_dispatch,
+	.wait = libev_wait,
+	.watch = libev_watch,
+	.unwatch = libev_unwatch,
+	.now = libev_now,
+	.flush = libev_flush,
+	.fd = libev_fd,
+	.forked = libev_forked,
+};

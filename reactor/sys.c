@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The system itself behind the sys table. The wrappers are there because glibc declares some of these with transparent unions
+ * or as variadic, whose addresses do not fit the table.
+ */
+#include "sys.h"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int
+sys_bind(int fd, const struct sockaddr *address, socklen_t length)
+{
+	return bind(fd, address, length);
+}
+
+static int
+sys_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
+{
+	return accept4(fd, address, length, flags);
+}
+
+static int
+sys_connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+	return connect(fd, address, length);
+}
+
+static int
+sys_getsockname(int fd, struct sockaddr *address, socklen_t *length)
+{
+	return getsockname(fd, address, length);
+}
+
+static int
+sys_getpeername(int fd, struct sockaddr *address, socklen_t *length)
+{
+	return getpeername(fd, address, length);
+}
+
+static int
+sys_fcntl(int fd, int command, long argument)
+{
+	return fcntl(fd, command, argument);
+}
+
+/* By number: glibc has it from 2.36 on. */
+static int
+sys_pidfd_open(pid_t pid, unsigned flags)
+{
+	return (int)syscall(SYS_pidfd_open, pid, flags);
+}
+
+const struct rota_sys_ops rota__sys = {
+	.socket = socket,
+	.bind = sys_bind,
+	.listen = listen,
+	.accept4 = sys_accept4,
+	.connect = sys_connect,
+	.recv = recv,
+	.send = send,
+	.sendmsg = sendmsg,
+	.shutdown = shutdown,
+	.close = close,
+	.getsockopt = getsockopt,
+	.setsockopt = setsockopt,
+	.getsockname = sys_getsockname,
+	.getpeername = sys_getpeername,
+	.fcntl = sys_fcntl,
+	.fstat = fstat,
+	.stat = stat,
+	.unlink = unlink,
+	.eventfd = eventfd,
+	.read = read,
+	.write = write,
+	.pidfd_open = sys_pidfd_open,
+	.wait4 = wait4,
+};

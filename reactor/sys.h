@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The operating system as the library sees it: one table, one member a call, each returning as libc's function of that name
+ * does (-1 and errno). A context has one; tests give it another, to fail any call with any errno.
+ */
+#ifndef ROTA_PRIVATE_SYS_H
+#define ROTA_PRIVATE_SYS_H
+
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+struct rota_sys_ops {
+	int (*socket)(int domain, int type, int protocol);
+	int (*bind)(int fd, const struct sockaddr *address, socklen_t length);
+	int (*listen)(int fd, int backlog);
+	int (*accept4)(int fd, struct sockaddr *address, socklen_t *length, int flags);
+	int (*connect)(int fd, const struct sockaddr *address, socklen_t length);
+	ssize_t (*recv)(int fd, void *bytes, size_t size, int flags);
+	ssize_t (*send)(int fd, const void *bytes, size_t size, int flags);
+	ssize_t (*sendmsg)(int fd, const struct msghdr *message, int flags);
+	int (*shutdown)(int fd, int how);
+	int (*close)(int fd);
+	int (*getsockopt)(int fd, int level, int name, void *value, socklen_t *length);
+	int (*setsockopt)(int fd, int level, int name, const void *value, socklen_t length);
+	int (*getsockname)(int fd, struct sockaddr *address, socklen_t *length);
+	int (*getpeername)(int fd, struct sockaddr *address, socklen_t *length);
+	int (*fcntl)(int fd, int command, long argument);
+	int (*fstat)(int fd, struct stat *status);
+	int (*stat)(const char *path, struct stat *status);
+	int (*unlink)(const char *path);
+	int (*eventfd)(unsigned initial, int flags);
+	ssize_t (*read)(int fd, void *bytes, size_t size);
+	ssize_t (*write)(int fd, const void *bytes, size_t size);
+	int (*pidfd_open)(pid_t pid, unsigned flags);
+	pid_t (*wait4)(pid_t pid, int *status, int options, struct rusage *usage);
+};
+
+/* The system itself. */
+extern const struct rota_sys_ops rota__sys;
+
+#endif

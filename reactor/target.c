@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Targets: who watches which descriptor, and the list of those that are ready. A context's kind reports readiness; nothing here
+ * calls a handler.
+ */
+#include "context.h"
+
+#include <errno.h>
+
+#include "allocator.h"
+
+#define DIRECTIONS (ROTA_READABLE | ROTA_WRITABLE)
+
+static int
+make_room(struct rota_context *ctx, size_t fd)
+{
+	size_t slots = ctx->target_slots > 0 ? ctx->target_slots : 64;
+	struct rota_target **targets;
+
+	if (fd < ctx->target_slots)
+		return 0;
+	while (slots <= fd)
+		slots *= 2;
+	targets = rota__realloc(ctx->targets, slots * sizeof(struct rota_target *));
+	if (targets == NULL)
+		return -ENOMEM;
+	for (size_t i = ctx->target_slots; i < slots; i++)
+		targets[i] = NULL;
+	ctx->targets = targets;
+	ctx->target_slots = slots;
+	return 0;
+}
+
+void
+rota_target_init(struct rota_target *target, const struct rota_target_ops *ops, int fd)
+{
+	*target = (struct rota_target){ .ops = ops, .fd = fd };
+}
+
+static int
+check_start(struct rota_context *ctx, const struct rota_target *target, unsigned interest)
+{
+	if (target->active)
+		return -EALREADY;
+	if ((interest & ~DIRECTIONS) != 0)
+		return -EINVAL;
+	if (target->fd < 0)
+		return -EBADF;
+	if ((size_t)target->fd < ctx->target_slots && ctx->targets[target->fd] != NULL)
+		return -EEXIST;
+	return 0;
+}
+
+int
+rota__target_start_socket(struct rota_context *ctx, struct rota_target *target, unsigned interest)
+{
+	int r = check_start(ctx, target, interest);
+
+	if (r < 0)
+		return r;
+	r = make_room(ctx, (size_t)target->fd);
+	if (r < 0)
+		return r;
+	target->interest = (uint8_t)interest;
+	target->ready = 0;
+	target->link = (struct rota_link){ NULL, NULL };
+	r = ctx->ops->watch(ctx, target, ROTA_UNWATCHED);
+	if (r < 0)
+		return r;
+	target->active = true;
+	ctx->targets[target->fd] = target;
+	ctx->changed = true;
+	rota__context_flush(ctx);
+	return 0;
+}
+
+int
+rota_target_start(struct rota_context *ctx, struct rota_target *target, unsigned interest)
+{
+	struct stat status;
+	int r = check_start(ctx, target, interest);
+
+	if (r < 0)
+		return r;
+	if (ctx->sys->fstat(target->fd, &status) < 0)
+		return -errno;
+	/* Always "ready" for poll(2) and refused by epoll(7): either way there is nothing to wait for. */
+	if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode))
+		return -EPERM;
+	return rota__target_start_socket(ctx, target, interest);
+}
+
+int
+rota_target_set_interest(struct rota_context *ctx, struct rota_target *target, unsigned interest)
+{
+	unsigned from = target->interest;
+	int r;
+
+	if (!target->active || (interest & ~DIRECTIONS) != 0)
+		return -EINVAL;
+	if (interest == from)
+		return 0;
+	target->interest = (uint8_t)interest;
+	r = ctx->ops->watch(ctx, target, from);
+	if (r < 0) {
+		target->interest = (uint8_t)from;
+		return r;
+	}
+	target->ready &= (uint8_t)interest;
+	if (target->ready == 0)
+		rota__list_remove(&target->link);
+	ctx->changed = true;
+	rota__context_flush(ctx);
+	return 0;
+}
+
+static void
+forget(struct rota_context *ctx, struct rota_target *target)
+{
+	target->active = false;
+	target->ready = 0;
+	rota__list_remove(&target->link);
+	ctx->targets[target->fd] = NULL;
+}
+
+void
+rota_target_stop(struct rota_context *ctx, struct rota_target *target)
+{
+	if (!target->active)
+		return;
+	ctx->ops->unwatch(ctx, target);
+	forget(ctx, target);
+	ctx->changed = true;
+	rota__context_flush(ctx);
+}
+
+bool
+rota_target_is_started(const struct rota_target *target)
+{
+	return target->active;
+}
+
+static void
+note(struct rota_context *ctx, struct rota_target *target, unsigned events)
+{
+	target->ready |= (uint8_t)events;
+	if (!rota__link_is_listed(&target->link))
+		rota__list_append(&ctx->ready, &target->link);
+}
+
+void
+rota_context_report(struct rota_context *ctx, struct rota_target *target, unsigned events)
+{
+	events &= target->interest;
+	if (events != 0)
+		note(ctx, target, events);
+}
+
+void
+rota_context_report_lost(struct rota_context *ctx, struct rota_target *target)
+{
+	note(ctx, target, ROTA_LOST | DIRECTIONS);
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Timers: see timer.h for the heap. Due times are absolute and never before the clock's reading at the start, so a timer that
+ * is started while the due ones are being called can neither run among them nor hide one of them.
+ */
+#include "timer.h"
+
+#include <errno.h>
+
+#include "allocator.h"
+#include "context.h"
+
+/* Starts are numbered modulo 2^32; two that are compared are never half of that apart. */
+static bool
+is_started_before(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
+static bool
+is_before(const struct rota__timer_slot *a, const struct rota__timer_slot *b)
+{
+	if (a->due != b->due)
+		return a->due < b->due;
+	return is_started_before(a->timer->sequence, b->timer->sequence);
+}
+
+static void
+put(struct rota__timers *timers, size_t at, struct rota__timer_slot slot)
+{
+	timers->slots[at] = slot;
+	slot.timer->slot = (uint32_t)at;
+}
+
+static void
+sift_up(struct rota__timers *timers, size_t at, struct rota__timer_slot slot)
+{
+	while (at > 1 && is_before(&slot, &timers->slots[at / 2])) {
+		put(timers, at, timers->slots[at / 2]);
+		at /= 2;
+	}
+	put(timers, at, slot);
+}
+
+static void
+sift_down(struct rota__timers *timers, size_t at, struct rota__timer_slot slot)
+{
+	for (;;) {
+		size_t child = 2 * at;
+
+		if (child > timers->count)
+			break;
+		if (child < timers->count && is_before(&timers->slots[child + 1], &timers->slots[child]))
+			child++;
+		if (!is_before(&timers->slots[child], &slot))
+			break;
+		put(timers, at, timers->slots[child]);
+		at = child;
+	}
+	put(timers, at, slot);
+}
+
+/* Puts a slot where the one at that place was, wherever that leads. */
+static void
+replace(struct rota__timers *timers, size_t at, struct rota__timer_slot slot)
+{
+	if (at > 1 && is_before(&slot, &timers->slots[at / 2]))
+		sift_up(timers, at, slot);
+	else
+		sift_down(timers, at, slot);
+}
+
+static void
+take_out(struct rota__timers *timers, struct rota_timer *timer)
+{
+	size_t at = timer->slot;
+	struct rota__timer_slot last = timers->slots[timers->count--];
+
+	timer->slot = 0;
+	if (last.timer != timer)
+		replace(timers, at, last);
+}
+
+static int
+make_room(struct rota__timers *timers)
+{
+	size_t capacity = timers->capacity > 0 ? 2 * timers->capacity : 16;
+	struct rota__timer_slot *slots;
+
+	if (timers->count + 1 < timers->capacity)
+		return 0;
+	if (capacity > UINT32_MAX)
+		return -ENOMEM;
+	slots = rota__realloc(timers->slots, capacity * sizeof *slots);
+	if (slots == NULL)
+		return -ENOMEM;
+	timers->slots = slots;
+	timers->capacity = capacity;
+	return 0;
+}
+
+static void
+put_in(struct rota__timers *timers, struct rota_timer *timer, rota_time due)
+{
+	struct rota__timer_slot slot = { due, timer };
+
+	timer->sequence = timers->sequence++;
+	if (timer->slot != 0)
+		replace(timers, timer->slot, slot);
+	else
+		sift_up(timers, ++timers->count, slot);
+}
+
+static int
+start(struct rota_context *ctx, struct rota_timer *timer, rota_time due, rota_time period)
+{
+	struct rota__timers *timers = &ctx->timers;
+
+	if (timer->slot == 0) {
+		int r = make_room(timers);
+		if (r < 0)
+			return r;
+	}
+	timer->period = period;
+	put_in(timers, timer, due);
+	if (timer == timers->called)
+		timers->called_runs = true;
+	rota__context_nearer(ctx, due);
+	return 0;
+}
+
+void
+rota_timer_init(struct rota_timer *timer, rota_timer_fn *on_due)
+{
+	*timer = (struct rota_timer){ .on_due = on_due };
+}
+
+int
+rota_timer_start(struct rota_context *ctx, struct rota_timer *timer, rota_time delay)
+{
+	return start(ctx, timer, rota__time_add(ctx->ops->now(ctx), delay > 0 ? delay : 0), 0);
+}
+
+int
+rota_timer_start_at(struct rota_context *ctx, struct rota_timer *timer, rota_time due)
+{
+	rota_time now = ctx->ops->now(ctx);
+
+	return start(ctx, timer, due > now ? due : now, 0);
+}
+
+static int
+start_periodic(struct rota_context *ctx, struct rota_timer *timer, rota_time delay, rota_time signed_period)
+{
+	return start(ctx, timer, rota__time_add(ctx->ops->now(ctx), delay > 0 ? delay : 0), signed_period);
+}
+
+int
+rota_timer_start_fixed_delay(struct rota_context *ctx, struct rota_timer *timer, rota_time delay, rota_time period)
+{
+	return period > 0 ? start_periodic(ctx, timer, delay, -period) : -EINVAL;
+}
+
+int
+rota_timer_start_fixed_rate(struct rota_context *ctx, struct rota_timer *timer, rota_time delay, rota_time period)
+{
+	return period > 0 ? start_periodic(ctx, timer, delay, period) : -EINVAL;
+}
+
+void
+rota_timer_stop(struct rota_context *ctx, struct rota_timer *timer)
+{
+	if (timer == ctx->timers.called)
+		ctx->timers.called_runs = false;
+	if (timer->slot != 0)
+		take_out(&ctx->timers, timer);
+}
+
+bool
+rota_timer_is_running(const struct rota_timer *timer)
+{
+	return timer->slot != 0;
+}
+
+rota_time
+rota_timer_due(const struct rota_context *ctx, const struct rota_timer *timer)
+{
+	return timer->slot != 0 ? ctx->timers.slots[timer->slot].due : ROTA_NEVER;
+}
+
+/* The next time of a periodic timer that was due at due and is called at now: always after now. */
+static rota_time
+next_due(const struct rota_timer *timer, rota_time due, rota_time now)
+{
+	rota_time missed;
+
+	if (timer->period < 0)
+		return rota__time_add(now, -timer->period);
+	missed = (now - due) / timer->period;
+	return rota__time_add(due + missed * timer->period, timer->period);
+}
+
+struct rota_timer *
+rota__timers_take_due(struct rota__timers *timers, rota_time now, uint32_t sequence)
+{
+	struct rota_timer *timer;
+	rota_time due = rota__timers_next(timers);
+
+	if (due > now || due == ROTA_NEVER)
+		return NULL;
+	timer = timers->slots[1].timer;
+	if (!is_started_before(timer->sequence, sequence))
+		return NULL;
+	timers->called = timer;
+	timers->called_runs = timer->period != 0;
+	if (timer->period != 0)
+		put_in(timers, timer, next_due(timer, due, now));
+	else
+		take_out(timers, timer);
+	return timer;
+}
+
+void
+rota__timers_fini(struct rota__timers *timers)
+{
+	while (timers->count > 0)
+		timers->slots[timers->count--].timer->slot = 0;
+	rota__free(timers->slots);
+	*timers = (struct rota__timers){ .sequence = timers->sequence };
+}
