@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * echo.h - the parts of rota-echo: a server that sends back what it gets, and a client that loads
+ * such a server, checks every byte that comes back, and measures how long that takes.
+ */
+#ifndef EXAMPLES_ECHO_H
+#define EXAMPLES_ECHO_H
+
+#include <rota/rota.h>
+
+#include "histogram.h"
+
+#define ECHO_NAME "rota-echo"
+#define ECHO_LISTENERS 16
+
+struct echo_server_options {
+	struct rota_address addresses[ECHO_LISTENERS];
+	size_t count;
+};
+
+struct echo_client_options {
+	struct rota_address address;
+	uint64_t connections;
+	uint64_t size;  /* bytes of a message */
+	uint64_t depth; /* messages that a connection keeps on their way */
+	rota_time duration;
+	bool json;
+};
+
+/* What a run of the client found. */
+struct echo_result {
+	uint64_t open;     /* connections */
+	uint64_t messages; /* that came back, whole and right */
+	rota_time elapsed; /* from the first message's start to the last one's return */
+	struct histogram latency;
+	char error[512]; /* the first thing that went wrong; empty: nothing did */
+};
+
+/* Both return the program's exit status. */
+int echo_serve(const struct echo_server_options *options);
+int echo_load(const struct echo_client_options *options);
+
+/* One line on stderr, over the last one: how it goes. It is erased before anything else is printed. */
+void echo_report_live(const struct echo_result *result, rota_time elapsed, double rate);
+void echo_report_erase(void);
+
+/* The whole result on stdout, for people and for programs. */
+void echo_report_text(const struct echo_client_options *options, const struct echo_result *result);
+void echo_report_json(const struct echo_client_options *options, const struct echo_result *result);
+
+#endif
