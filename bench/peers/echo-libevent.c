@@ -3,7 +3,9 @@
  * echo-libevent.c - the echo server on libevent's bufferevents: what was read is moved, not
  * copied, from the input to the output buffer.
  *
- * Reading stops above a high mark of output and goes on below a low one.
+ * Reading stops while much waits to be written. A bufferevent asks for EV_WRITE and takes it back
+ * around every write; run with EVENT_EPOLL_USE_CHANGELIST in the environment, libevent folds some
+ * of that. bench/run does both.
  */
 #include "peer.h"
 
@@ -76,12 +78,8 @@ main(int argc, char **argv)
 
 	if (!config)
 		peer_die("event_config_new");
-	/*
-	 * A bufferevent asks for EV_WRITE and takes it back around every write. The change list
-	 * folds some of that, which made a message about 5 % cheaper here than the default.
-	 */
+	/* One thread needs no locks. */
 	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-	event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
 	base = event_base_new_with_config(config);
 	event_config_free(config);
 	if (!base)

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: MIT
+"""Starts servers and load generators on their cores, and reads what they cost from /proc.
+
+Nothing here knows what is being measured. All waiting is bounded, and a program that does not
+do its part is a BenchError with what it said on stderr.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import select
+import signal
+import subprocess
+import tempfile
+import time
+
+PATIENCE = 30  # seconds for a server to listen or to end, and for a load to open connections
+
+# Names as they stand in tables, with the program each is. Rota's place is given by --rota.
+SERVERS = {
+    'rota': None,
+    'epoll': 'echo-epoll',
+    'libev': 'echo-libev',
+    'libevent': 'echo-libevent',
+    'libevent-changelist': 'echo-libevent',
+    'libuv-write': 'echo-uv-write',
+    'libuv-write-pool': 'echo-uv-write-pool',
+    'libuv-try-write': 'echo-uv-try-write',
+}
+
+# libevent is told by a variable to collect changes of interest before it gives them to epoll.
+ENVIRONMENT = {'libevent-changelist': {'EVENT_EPOLL_USE_CHANGELIST': '1'}}
+
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
+
+
+class BenchError(Exception):
+    """Something that was to be measured did not run."""
+
+
+def raise_descriptor_limit():
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class Cores:
+    """Which core the server and which the load runs on; a machine of one core shares it."""
+
+    def __init__(self, server, load):
+        allowed = os.sched_getaffinity(0)
+        if server not in allowed or load not in allowed:
+            server = min(allowed)
+            load = max(allowed)
+        self.server = server
+        self.load = load
+
+    def preparation(self, core):
+        """What a child does before exec: go to its core, and die when this process dies."""
+        def prepare():
+            os.sched_setaffinity(0, {core})
+            LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        return prepare
+
+
+class Programs:
+    """Where the programs are that a build made."""
+
+    def __init__(self, build, rota):
+        self.build = os.path.abspath(build)
+        self.rota = os.path.abspath(rota or os.path.join(build, 'examples', 'rota-echo'))
+        if not os.access(self.bench('load'), os.X_OK):
+            raise BenchError(f'{self.bench("load")} is not built: see `make bench` and --build')
+
+    def bench(self, name):
+        return os.path.join(self.build, 'bench', name)
+
+    def server(self, name):
+        """Returns the command of a server that listens on any free port of 127.0.0.1."""
+        if name == 'rota':
+            return [self.rota, 'server', '--listen', '127.0.0.1:0']
+        return [self.bench(os.path.join('peers', SERVERS[name])), '0']
+
+    def has(self, name):
+        return os.access(self.server(name)[0], os.X_OK)
+
+    def refuse_instrumented(self):
+        """Sanitizers and coverage change what is measured, so figures of such a build lie."""
+        try:
+            with open(os.path.join(self.build, 'Makefile'), encoding='utf-8') as makefile:
+                text = makefile.read()
+        except OSError:
+            return
+        if '-fsanitize=' in text or '--coverage' in text:
+            raise BenchError(f'{self.build} is a build with sanitizers or coverage')
+
+
+class Server:
+    """A running echo server, pinned; `with` ends it."""
+
+    def __init__(self, programs, name, cores):
+        self.command = programs.server(name)
+        self.stderr = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=self.stderr,
+                                        env={**os.environ, **ENVIRONMENT.get(name, {})},
+                                        preexec_fn=cores.preparation(cores.server))
+        try:
+            self.address = self.wait_for_address()
+        except BaseException:
+            self.end()
+            raise
+
+    def said(self):
+        self.stderr.seek(0)
+        return self.stderr.read().decode(errors='replace')
+
+    def wait_for_address(self):
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            for line in self.said().splitlines(keepends=True):
+                if line.startswith('listening on ') and line.endswith('\n'):
+                    return line.split()[2]
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.005)
+        raise BenchError(f'{self.command[0]} does not listen: {self.said().strip() or "silent"}')
+
+    def check(self):
+        if self.process.poll() is not None:
+            raise BenchError(f'{self.command[0]} ended by itself: {self.said().strip()}')
+
+    def tasks(self, name):
+        """Yields the text of a /proc file of each of the server's threads."""
+        folder = f'/proc/{self.process.pid}/task'
+        for task in os.listdir(folder):
+            with open(f'{folder}/{task}/{name}', encoding='ascii') as text:
+                yield text.read()
+
+    def usage(self):
+        """Returns CPU ns, ns waited for the core, and switches because there was nothing to do."""
+        self.check()
+        cpu = waited = switches = 0
+        for text in self.tasks('schedstat'):
+            fields = text.split()
+            cpu += int(fields[0])
+            waited += int(fields[1])
+        for text in self.tasks('status'):
+            for line in text.splitlines():
+                if line.startswith('voluntary_ctxt_switches'):
+                    switches += int(line.split()[1])
+        return {'cpu': cpu, 'waited': waited, 'switches': switches}
+
+    def usage_at_rest(self):
+        """The kernel brings schedstat up to date when a thread sleeps: so wait until it does."""
+        before = self.usage()
+        for _ in range(100):
+            time.sleep(0.02)
+            now = self.usage()
+            if now == before:
+                return now
+            before = now
+        return now
+
+    def private_memory(self):
+        """Returns bytes that only this process holds."""
+        self.usage_at_rest()
+        kib = 0
+        with open(f'/proc/{self.process.pid}/smaps_rollup', encoding='ascii') as rollup:
+            for line in rollup:
+                if line.startswith(('Private_Clean:', 'Private_Dirty:')):
+                    kib += int(line.split()[1])
+        return kib * 1024
+
+    def end(self):
+        self.process.terminate()
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise BenchError(f'{self.command[0]} does not end on SIGTERM') from None
+        finally:
+            self.stderr.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            self.end()
+        except BenchError:
+            # What went wrong first is what should be told.
+            if kind is None:
+                raise
+
+
+class Load:
+    """A load generator at its gate: connections open, warmed up; `with` closes them."""
+
+    def __init__(self, programs, cores, server, **options):
+        self.server = server
+        self.seconds = options.get('seconds') or 0
+        command = [programs.bench('load'), '--connect', server.address, '--gate']
+        for name, value in options.items():
+            command += [f'--{name}', str(value)]
+        self.stderr = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=self.stderr, text=True,
+                                        preexec_fn=cores.preparation(cores.load))
+        try:
+            self.expect('ready\n')
+        except BaseException:
+            self.end()
+            raise
+
+    def line(self):
+        """Returns the next line of output; each is flushed whole, so none is left in a buffer."""
+        if select.select([self.process.stdout], [], [], PATIENCE + self.seconds)[0]:
+            line = self.process.stdout.readline()
+            if line.endswith('\n'):
+                return line
+        self.server.check()
+        self.stderr.seek(0)
+        raise BenchError(self.stderr.read().decode(errors='replace').strip() or 'load: no answer')
+
+    def expect(self, wanted):
+        line = self.line()
+        if line != wanted:
+            raise BenchError(f'load: {line.strip()}')
+
+    def measure(self):
+        """Lets it exchange its messages; returns its result once all have come back."""
+        try:
+            self.process.stdin.write('go\n')
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # It has ended; the missing line makes an error of it, with its reason.
+        return json.loads(self.line())
+
+    def end(self):
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+        self.stderr.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
