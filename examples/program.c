@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define WARNINGS_A_SECOND 10
 
@@ -158,6 +160,19 @@ on_signal(struct rota_context *ctx, struct rota_signal *sig, void *userdata)
 	return 0;
 }
 
+/* So that no socket gets the number of a standard descriptor that is closed, and is printed into. */
+static void
+fill_standard_descriptors(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 static void
 raise_descriptors(void)
 {
@@ -187,6 +202,7 @@ program_open(struct program *program, const char *name, program_drain_fn *drain)
 	*program = (struct program){ .name = name, .drain = drain };
 	/* For what is printed into a pipe that nobody reads. Rota's own writes raise none. */
 	signal(SIGPIPE, SIG_IGN);
+	fill_standard_descriptors();
 	raise_descriptors();
 
 	r = rota_context_new(&program->ctx);
