@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The faulty allocator: realloc(3) behind some counters, which are atomic because threads allocate.
+ */
+#include "faulty_allocator.h"
+
+#include <stdlib.h>
+
+#include <rota/allocator.h>
+
+static struct {
+	uint64_t fail_at; /* 0: none */
+	bool for_ever;
+	uint64_t calls;
+	uint64_t failed;
+	int64_t live;
+} state;
+
+static bool
+is_to_fail(void)
+{
+	uint64_t call = __atomic_add_fetch(&state.calls, 1, __ATOMIC_RELAXED);
+
+	if (state.fail_at == 0 || call < state.fail_at || (call > state.fail_at && !state.for_ever))
+		return false;
+	__atomic_add_fetch(&state.failed, 1, __ATOMIC_RELAXED);
+	return true;
+}
+
+static void *
+faulty_realloc(void *pointer, size_t size)
+{
+	void *block;
+
+	if (size == 0) {
+		if (pointer != NULL)
+			__atomic_sub_fetch(&state.live, 1, __ATOMIC_RELAXED);
+		free(pointer);
+		return NULL;
+	}
+	if (is_to_fail())
+		return NULL;
+	block = realloc(pointer, size);
+	if (pointer == NULL && block != NULL)
+		__atomic_add_fetch(&state.live, 1, __ATOMIC_RELAXED);
+	return block;
+}
+
+void
+faulty_allocator_install(void)
+{
+	if (rota_set_allocator(faulty_realloc) < 0)
+		abort();
+}
+
+void
+faulty_allocator_reset(void)
+{
+	state.fail_at = 0;
+	state.for_ever = false;
+	state.failed = 0;
+	__atomic_store_n(&state.calls, 0, __ATOMIC_RELAXED);
+}
+
+void
+faulty_allocator_fail(uint64_t at, bool for_ever)
+{
+	faulty_allocator_reset();
+	state.fail_at = at;
+	state.for_ever = for_ever;
+}
+
+uint64_t
+faulty_allocator_calls(void)
+{
+	return __atomic_load_n(&state.calls, __ATOMIC_RELAXED);
+}
+
+uint64_t
+faulty_allocator_failed(void)
+{
+	return __atomic_load_n(&state.failed, __ATOMIC_RELAXED);
+}
+
+int64_t
+faulty_allocator_live(void)
+{
+	return __atomic_load_n(&state.live, __ATOMIC_RELAXED);
+}
