@@ -342,8 +342,8 @@ rota_address_from_sockaddr(const struct sockaddr *socket, socklen_t length,
 }
 
 /*
- * How many bytes of sun_path are the name: an abstract one's leading NUL counts, a path's ending NUL
- * does not. Never more than there are, whatever length a user has put there.
+ * How many bytes of sun_path are the name: with the NUL that an abstract one begins with, without
+ * that which ends a path. Never more than there are, whatever length a user has put there.
  */
 static size_t
 unix_name_length(const struct rota_address *address)
