@@ -28,7 +28,7 @@ const struct interface interfaces[INTERFACES] = {
 };
 
 /*
- * Like the kernel, it does not see what follows a colon or the fifteenth byte. "exhausted" is looked
+ * Like the kernel, it does not see what follows a colon or the 15th byte. "exhausted" is looked
  * up without a descriptor left; "minus-one" fails as on old musl; "silent" leaves errno alone.
  */
 unsigned
