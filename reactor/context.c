@@ -125,6 +125,7 @@ rota_context_free(struct rota_context *ctx)
 	if (ctx->pid != getpid())
 		(void)rota_context_forked(ctx, 0);
 	ctx->state = ROTA__TURN;
+	ctx->is_ending = true;
 	while (ctx->layer != NULL && ctx->layer->ops->close_all(ctx, ctx->layer))
 		ctx->layer->ops->end_turn(ctx, ctx->layer);
 	rota__signals_stop_all(ctx);

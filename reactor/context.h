@@ -72,6 +72,7 @@ struct rota_context {
 	/* dispatch.c */
 	enum rota__state state;
 	bool stopping;
+	bool is_ending; /* in rota_context_free */
 	uint64_t errors;
 	rota_time now; /* the turn's */
 	bool now_is_read;

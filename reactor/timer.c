@@ -149,6 +149,19 @@ rota_timer_start_at(struct rota_context *ctx, struct rota_timer *timer, rota_tim
 	return start(ctx, timer, due > now ? due : now, 0);
 }
 
+int
+rota__timer_start_due(struct rota_context *ctx, struct rota_timer *timer, rota_time due)
+{
+	return start(ctx, timer, due, 0);
+}
+
+void
+rota__timer_restart(struct rota_context *ctx, struct rota_timer *timer, rota_time due)
+{
+	/* Cannot fail: the timer has its place, or had it a moment ago. */
+	(void)start(ctx, timer, due, 0);
+}
+
 static int
 start_periodic(struct rota_context *ctx, struct rota_timer *timer, rota_time delay, rota_time signed_period)
 {

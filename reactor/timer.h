@@ -49,6 +49,12 @@ rota__timers_next(const struct rota__timers *timers)
  */
 struct rota_timer *rota__timers_take_due(struct rota__timers *timers, rota_time now, uint32_t sequence);
 
+/* One-shot, at a time that the caller knows not to be before the turn's; the clock is not read. */
+int rota__timer_start_due(struct rota_context *ctx, struct rota_timer *timer, rota_time due);
+
+/* The same for a timer that is running, or whose handler is: it cannot fail. */
+void rota__timer_restart(struct rota_context *ctx, struct rota_timer *timer, rota_time due);
+
 void rota__timers_fini(struct rota__timers *timers);
 
 #endif

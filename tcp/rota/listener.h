@@ -53,7 +53,7 @@ struct rota_listener_options {
  * becomes the library's, on success only.
  *
  * Returns 0; an error of rota_address_parse; -EINVAL for options that make no sense, or an fd:N that does not listen; the
- * errno of socket, bind or listen (-EADDRINUSE, -EACCES …); -ENOMEM. After a failure no handler is called.
+ * errno of socket, bind or listen (-EADDRINUSE, -EACCES …); -ENOMEM; -ECANCELED while the context is being freed. After a failure no handler is called.
  */
 ROTA_API int rota_listen(struct rota_context *ctx, const char *text, const struct rota_listener_options *options,
 	const struct rota_listener_handlers *handlers, void *userdata, struct rota_listener **ret_listener);

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Connecting to one address. The stream exists from the start; until it is connected it has a target of another kind, and the
+ * address in the place of a transport.
+ */
+#include <rota/connect.h>
+
+#include <errno.h>
+
+#include "allocator.h"
+#include "stream.h"
+
+/* How soon a unix socket whose backlog is full is tried again: the kernel does not tell when it no longer is. */
+#define UNIX_RETRY (10 * ROTA_MILLISECOND)
+
+struct rota__connecting {
+	struct rota_address address;
+};
+
+static enum rota_reason
+reason_of(int error)
+{
+	switch (-error) {
+	case ECONNREFUSED:
+	case ENOENT:
+		return ROTA_REASON_REFUSED;
+	case ETIMEDOUT:
+		return ROTA_REASON_TIMEOUT_CONNECT;
+	default:
+		return rota__reason_of(error);
+	}
+}
+
+void
+rota__connect_forget(struct rota_stream *stream)
+{
+	rota__free(stream->connecting);
+	stream->flags &= (uint16_t)~ROTA__CONNECTS;
+	stream->transport = &rota__plain;
+}
+
+static bool
+is_tcp(const struct rota_address *address)
+{
+	return address->socket.any.sa_family != AF_UNIX;
+}
+
+/*
+ * Both ends of a TCP connection to a port of this machine that nobody listens on can be one socket, when the kernel happens to
+ * choose that port for this side.
+ */
+static bool
+is_self_connected(const struct rota_stream *stream)
+{
+	struct rota_address local;
+	struct rota_address peer;
+
+	return rota_stream_local(stream, &local) == 0 && rota_stream_peer(stream, &peer) == 0 &&
+		rota_address_is_equal(&local, &peer);
+}
+
+/* Whether it is connected, 1, or not yet, 0, or a negative error. */
+static int
+ask_connected(const struct rota_stream *stream)
+{
+	struct rota_address peer;
+	int error = 0;
+	socklen_t length = sizeof error;
+	int r;
+
+	if (stream->ctx->sys->getsockopt(stream->target.fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
+		return -errno;
+	if (error != 0)
+		return -error;
+	r = rota_stream_peer(stream, &peer);
+	if (r == -ENOTCONN)
+		return 0; /* woken up for nothing */
+	if (is_tcp(&stream->connecting->address) && is_self_connected(stream))
+		return -ECONNREFUSED;
+	return 1;
+}
+
+static int
+on_ready(struct rota_context *ctx, struct rota_target *target, unsigned events)
+{
+	struct rota_stream *stream = rota_container_of(target, struct rota_stream, target);
+	int r = (events & ROTA_LOST) != 0 ? -ENOMEM : ask_connected(stream);
+
+	(void)ctx;
+	if (r < 0) {
+		rota__stream_finish(stream, reason_of(r), r);
+	} else if (r > 0) {
+		rota__connect_forget(stream);
+		rota__stream_open(stream);
+	}
+	return 0;
+}
+
+static const struct rota_target_ops connect_target_ops = { .name = "connect", .on_ready = on_ready };
+
+/* Begins to connect a socket. 0, or a negative error; -EAGAIN when it is to be tried again. */
+static int
+begin(struct rota_stream *stream, int fd)
+{
+	const struct rota_address *address = &stream->connecting->address;
+	const struct rota_sys_ops *sys = stream->ctx->sys;
+	int r = is_tcp(address) ? rota__options_apply(stream->options, sys, fd) : 0;
+
+	if (r < 0)
+		return r;
+	/* Interrupted, it goes on all the same (connect(2)). One that succeeds at once is writable at once. */
+	if (sys->connect(fd, &address->socket.any, address->length) < 0 && errno != EINPROGRESS && errno != EINTR)
+		return -errno;
+	rota_target_init(&stream->target, &connect_target_ops, fd);
+	r = rota__target_start_socket(stream->ctx, &stream->target, ROTA_WRITABLE);
+	if (r < 0)
+		stream->target.fd = -1;
+	return r;
+}
+
+static void
+attempt(struct rota_stream *stream)
+{
+	const struct rota_sys_ops *sys = stream->ctx->sys;
+	int family = stream->connecting->address.socket.any.sa_family;
+	int fd = sys->socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int r = fd < 0 ? -errno : begin(stream, fd);
+
+	stream->retry = ROTA_NEVER;
+	if (r >= 0)
+		return;
+	if (fd >= 0)
+		sys->close(fd);
+	if (r == -EAGAIN && family == AF_UNIX) {
+		stream->retry = rota__time_add(stream->ctx->ops->now(stream->ctx), UNIX_RETRY);
+		rota__stream_due_by(stream, stream->retry);
+	} else {
+		rota__stream_finish(stream, reason_of(r), r);
+	}
+}
+
+void
+rota__connect_on_time(struct rota_stream *stream, rota_time now)
+{
+	if (now >= stream->deadline) {
+		rota__stream_finish(stream, ROTA_REASON_TIMEOUT_CONNECT, -ETIMEDOUT);
+		return;
+	}
+	rota__timer_restart(stream->ctx, &stream->timer, stream->deadline);
+	if (now >= stream->retry)
+		attempt(stream);
+	else
+		rota__stream_due_by(stream, stream->retry);
+}
+
+/* A stream that is to connect, and has not begun. 0 or a negative error. */
+static int
+make(struct rota_context *ctx, const struct rota_address *address, const struct rota_stream_options *values,
+	struct rota_stream **ret_stream)
+{
+	struct rota__connecting *connecting = rota__malloc(sizeof *connecting);
+	struct rota__options *options;
+	int r;
+
+	if (connecting == NULL)
+		return -ENOMEM;
+	r = rota__options_new(values, &options);
+	if (r >= 0) {
+		r = rota__stream_new(ctx, options, options->values.connect_timeout, ret_stream);
+		rota__options_unref(options); /* the stream has its own reference */
+	}
+	if (r < 0) {
+		rota__free(connecting);
+		return r;
+	}
+	connecting->address = *address;
+	(*ret_stream)->connecting = connecting;
+	(*ret_stream)->flags |= ROTA__CONNECTS;
+	return 0;
+}
+
+int
+rota_connect_address(struct rota_context *ctx, const struct rota_address *address, const struct rota_stream_options *options,
+	void *userdata, struct rota_stream **ret_stream)
+{
+	struct rota_stream *stream;
+	struct rota__tcp *tcp;
+	int r = rota__tcp_of(ctx, &tcp);
+
+	if (r < 0)
+		return r;
+	if (address->fd >= 0)
+		return -EINVAL;
+	r = make(ctx, address, options, &stream);
+	if (r < 0)
+		return r;
+	stream->userdata = userdata;
+	*ret_stream = stream;
+	attempt(stream);
+	return 0;
+}
+
+int
+rota_connect(struct rota_context *ctx, const char *text, const struct rota_stream_options *options, void *userdata,
+	struct rota_stream **ret_stream)
+{
+	struct rota_address address;
+	int r = rota_address_parse(text, &address);
+
+	if (r < 0)
+		return r;
+	return rota_connect_address(ctx, &address, options, userdata, ret_stream);
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Listeners: accepting, and going on after a shortage. The listening socket itself is made in listen.c.
+ */
+#include "listener.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "allocator.h"
+#include "listen.h"
+#include "options.h"
+#include "stream.h"
+
+#define ACCEPTS_A_TURN 64
+#define FIRST_PAUSE (10 * ROTA_MILLISECOND)
+#define LONGEST_PAUSE (500 * ROTA_MILLISECOND)
+
+struct rota_listener {
+	struct rota_target target; /* its descriptor is -1 once it is closed */
+	struct rota_timer timer;   /* runs while it is paused */
+	struct rota_link link;
+	struct rota_context *ctx;
+	struct rota__options *options;
+	const struct rota_listener_handlers *handlers;
+	void *userdata;
+	rota_time pause; /* the last one; 0: there is no shortage */
+	enum rota_reason reason;
+	int error;
+	bool is_paused;
+	bool is_dropped;
+	struct rota__listening listening;
+};
+
+static void
+set_paused(struct rota_listener *listener, bool is_paused)
+{
+	struct rota__tcp *tcp = rota__tcp(listener->ctx);
+
+	if (listener->is_paused == is_paused)
+		return;
+	listener->is_paused = is_paused;
+	tcp->paused_listeners += is_paused ? 1 : (size_t)-1;
+}
+
+static void
+finish(struct rota_listener *listener, enum rota_reason reason, int error)
+{
+	struct rota__tcp *tcp = rota__tcp(listener->ctx);
+
+	if (listener->target.fd < 0)
+		return;
+	listener->reason = reason;
+	listener->error = error;
+	set_paused(listener, false);
+	rota_timer_stop(listener->ctx, &listener->timer);
+	rota_target_stop(listener->ctx, &listener->target);
+	rota__listening_close(&listener->listening, listener->ctx->sys, listener->target.fd, listener->is_dropped);
+	listener->target.fd = -1;
+	rota__list_remove(&listener->link);
+	rota__list_append(&tcp->ended_listeners, &listener->link);
+	rota__context_nearer(listener->ctx, INT64_MIN);
+}
+
+/* Waits until there may be descriptors or memory again. The peers wait in the backlog. */
+static void
+pause_accepting(struct rota_listener *listener, int error)
+{
+	bool is_new = listener->pause == 0;
+
+	listener->pause = is_new ? FIRST_PAUSE : 2 * listener->pause;
+	if (listener->pause > LONGEST_PAUSE)
+		listener->pause = LONGEST_PAUSE;
+	if (rota_timer_start(listener->ctx, &listener->timer, listener->pause) < 0)
+		return; /* no memory for the timer: the backlog stays readable, and that is the next try */
+	set_paused(listener, true);
+	(void)rota_target_set_interest(listener->ctx, &listener->target, 0);
+	if (!is_new)
+		return;
+	if (listener->ctx->meter != NULL)
+		listener->ctx->meter->accept_pauses++;
+	if (listener->handlers->on_paused != NULL)
+		listener->handlers->on_paused(listener, error, listener->userdata);
+}
+
+static int
+on_resume(struct rota_context *ctx, struct rota_timer *timer)
+{
+	struct rota_listener *listener = rota_container_of(timer, struct rota_listener, timer);
+
+	(void)ctx;
+	set_paused(listener, false);
+	if (rota_target_set_interest(listener->ctx, &listener->target, ROTA_READABLE) < 0)
+		pause_accepting(listener, -ENOMEM);
+	return 0;
+}
+
+void
+rota__listeners_try_again(struct rota__tcp *tcp)
+{
+	for (struct rota_link *link = tcp->listeners.next; link != &tcp->listeners; link = link->next) {
+		struct rota_listener *listener = rota_container_of(link, struct rota_listener, link);
+
+		if (listener->is_paused)
+			rota__timer_restart(listener->ctx, &listener->timer, rota_context_now(listener->ctx));
+	}
+}
+
+/* A connection that cannot be kept. */
+static void
+drop(struct rota_listener *listener, int fd)
+{
+	listener->ctx->sys->close(fd);
+	if (listener->ctx->meter != NULL)
+		listener->ctx->meter->drops++;
+}
+
+/* Makes a stream of an accepted connection. 0 or a negative error. */
+static int
+adopt(struct rota_listener *listener, int fd)
+{
+	struct rota_context *ctx = listener->ctx;
+	struct rota_stream *stream;
+	int r = rota__stream_new(ctx, listener->options, listener->options->values.handshake_timeout, &stream);
+
+	if (r < 0) {
+		drop(listener, fd);
+		return r;
+	}
+	stream->phase = ROTA_PHASE_HANDSHAKE;
+	rota_target_init(&stream->target, &rota__stream_target_ops, fd);
+	r = rota__target_start_socket(ctx, &stream->target, ROTA_READABLE);
+	if (r < 0) {
+		drop(listener, fd);
+		rota__stream_discard(stream);
+		return r;
+	}
+	if (listener->listening.is_tcp)
+		(void)rota__options_apply(listener->options, ctx->sys, fd); /* fails only where the peer is gone */
+	if (listener->handlers->on_accept != NULL)
+		listener->handlers->on_accept(listener, stream, listener->userdata);
+	if (stream->state == ROTA__CONNECTING)
+		rota__stream_open(stream);
+	return 0;
+}
+
+/* What accept4 failed with: try the next connection, wait for the next, pause, or give up. */
+static bool
+may_accept_next(struct rota_listener *listener, int error)
+{
+	switch (error) {
+	case EAGAIN:
+		return false;
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOBUFS:
+		pause_accepting(listener, -error);
+		return false;
+	case EBADF:
+	case EINVAL:
+	case ENOTSOCK:
+	case EFAULT:
+		finish(listener, ROTA_REASON_SYSTEM, -error);
+		return false;
+	default:
+		/* That connection is gone, or was never meant to be (accept(2): treat network errors like EAGAIN). */
+		return true;
+	}
+}
+
+static int
+on_ready(struct rota_context *ctx, struct rota_target *target, unsigned events)
+{
+	struct rota_listener *listener = rota_container_of(target, struct rota_listener, target);
+
+	if ((events & ROTA_LOST) != 0)
+		finish(listener, ROTA_REASON_SYSTEM, -ENOMEM);
+	for (int i = 0; i < ACCEPTS_A_TURN && target->fd >= 0 && !listener->is_paused; i++) {
+		int fd = ctx->sys->accept4(target->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int r;
+
+		if (fd < 0) {
+			if (!may_accept_next(listener, errno))
+				break;
+			continue;
+		}
+		r = adopt(listener, fd);
+		if (r < 0)
+			pause_accepting(listener, r);
+		else
+			listener->pause = 0;
+	}
+	return 0;
+}
+
+static const struct rota_target_ops listener_target_ops = { .name = "listener", .on_ready = on_ready };
+
+/* A listener that is not listening yet. 0 or a negative error. */
+static int
+make(struct rota_context *ctx, const struct rota_listener_options *options, const struct rota_listener_handlers *handlers,
+	void *userdata, struct rota_listener **ret_listener)
+{
+	static const struct rota_listener_handlers no_handlers;
+	struct rota_listener *listener = rota__calloc(sizeof *listener);
+	int r;
+
+	if (listener == NULL)
+		return -ENOMEM;
+	r = rota__options_new(&options->stream, &listener->options);
+	if (r < 0) {
+		rota__free(listener);
+		return r;
+	}
+	listener->ctx = ctx;
+	listener->handlers = handlers != NULL ? handlers : &no_handlers;
+	listener->userdata = userdata;
+	rota_timer_init(&listener->timer, on_resume);
+	*ret_listener = listener;
+	return 0;
+}
+
+static void
+dispose(struct rota_listener *listener)
+{
+	rota__options_unref(listener->options);
+	rota__free(listener);
+}
+
+int
+rota_listen_address(struct rota_context *ctx, const struct rota_address *address, const struct rota_listener_options *options,
+	const struct rota_listener_handlers *handlers, void *userdata, struct rota_listener **ret_listener)
+{
+	static const struct rota_listener_options defaults = ROTA_LISTENER_OPTIONS_INIT;
+	struct rota_listener *listener;
+	struct rota__tcp *tcp;
+	int fd;
+	int r;
+
+	if (options == NULL)
+		options = &defaults;
+	if (options->size != sizeof *options || options->backlog <= 0)
+		return -EINVAL;
+	r = rota__tcp_of(ctx, &tcp);
+	if (r < 0)
+		return r;
+	r = make(ctx, options, handlers, userdata, &listener);
+	if (r < 0)
+		return r;
+	fd = rota__listening_open(&listener->listening, ctx->sys, address, options);
+	if (fd < 0) {
+		dispose(listener);
+		return fd;
+	}
+	rota_target_init(&listener->target, &listener_target_ops, fd);
+	r = rota__target_start_socket(ctx, &listener->target, ROTA_READABLE);
+	if (r < 0) {
+		/* An inherited descriptor is still the caller's. */
+		if (address->fd < 0)
+			rota__listening_close(&listener->listening, ctx->sys, fd, false);
+		dispose(listener);
+		return r;
+	}
+	rota__list_append(&tcp->listeners, &listener->link);
+	*ret_listener = listener;
+	return 0;
+}
+
+int
+rota_listen(struct rota_context *ctx, const char *text, const struct rota_listener_options *options,
+	const struct rota_listener_handlers *handlers, void *userdata, struct rota_listener **ret_listener)
+{
+	struct rota_address address;
+	int r = rota_address_parse(text, &address);
+
+	if (r < 0)
+		return r;
+	return rota_listen_address(ctx, &address, options, handlers, userdata, ret_listener);
+}
+
+void
+rota_listener_close(struct rota_listener *listener)
+{
+	finish(listener, ROTA_REASON_LOCAL, 0);
+}
+
+int
+rota_listener_address(const struct rota_listener *listener, struct rota_address *ret_address)
+{
+	struct sockaddr_storage address;
+	socklen_t length = sizeof address;
+
+	if (listener->target.fd < 0)
+		return -ENOTCONN;
+	if (listener->ctx->sys->getsockname(listener->target.fd, (struct sockaddr *)&address, &length) < 0)
+		return -errno;
+	return rota_address_from_sockaddr((struct sockaddr *)&address, length, ret_address);
+}
+
+struct rota_context *
+rota_listener_context(const struct rota_listener *listener)
+{
+	return listener->ctx;
+}
+
+static void
+call_on_close(struct rota_listener *listener)
+{
+	char error[96];
+	char text[160];
+	const struct rota_close_info why = {
+		.phase = ROTA_PHASE_OPEN,
+		.reason = listener->reason,
+		.error = listener->error,
+		.text = text,
+	};
+
+	if (listener->error != 0)
+		snprintf(text, sizeof text, "listener ended: %s", rota_strerror(listener->error, error, sizeof error));
+	else
+		snprintf(text, sizeof text, "listener closed");
+	listener->handlers->on_close(listener, &why, listener->userdata);
+}
+
+int
+rota__listeners_deliver(struct rota__tcp *tcp)
+{
+	struct rota_link batch;
+	struct rota_link *link;
+	int handlers = 0;
+
+	rota__list_init(&batch);
+	rota__list_prepend_all(&batch, &tcp->ended_listeners);
+	while ((link = rota__list_pop(&batch)) != NULL) {
+		struct rota_listener *listener = rota_container_of(link, struct rota_listener, link);
+
+		if (!listener->is_dropped && listener->handlers->on_close != NULL) {
+			call_on_close(listener);
+			handlers++;
+		}
+		dispose(listener);
+	}
+	return handlers;
+}
+
+static void
+each_listener(struct rota__tcp *tcp, bool is_dropped)
+{
+	struct rota_link *next;
+
+	for (struct rota_link *link = tcp->listeners.next; link != &tcp->listeners; link = next) {
+		struct rota_listener *listener = rota_container_of(link, struct rota_listener, link);
+
+		next = link->next;
+		listener->is_dropped = is_dropped;
+		finish(listener, ROTA_REASON_LOCAL, 0);
+	}
+}
+
+void
+rota__listeners_close(struct rota__tcp *tcp)
+{
+	each_listener(tcp, false);
+}
+
+void
+rota__listeners_drop(struct rota__tcp *tcp)
+{
+	each_listener(tcp, true);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stream options: checked and copied once, then shared by reference and never changed.
+ */
+#include "options.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+#include "allocator.h"
+#include "sys.h"
+
+static bool
+are_timeouts_valid(const struct rota_stream_options *o)
+{
+	return o->connect_timeout > 0 && o->handshake_timeout > 0 && o->idle_timeout > 0 && o->write_stall_timeout > 0 &&
+		o->half_closed_timeout > 0 && o->lifetime > 0 && o->close_timeout > 0;
+}
+
+static bool
+are_valid(const struct rota_stream_options *o)
+{
+	if (o->input_limit == 0 || o->output_high == 0 || o->output_low >= o->output_high)
+		return false;
+	if (o->session_size > SIZE_MAX / 2)
+		return false;
+	if (o->keepalive_idle > INT_MAX || o->keepalive_interval > INT_MAX || o->keepalive_count > INT_MAX)
+		return false;
+	return are_timeouts_valid(o);
+}
+
+int
+rota__options_new(const struct rota_stream_options *values, struct rota__options **ret_options)
+{
+	static const struct rota_stream_options defaults = ROTA_STREAM_OPTIONS_INIT;
+	struct rota__options *options;
+
+	if (values == NULL)
+		values = &defaults;
+	if (values->size != sizeof *values || !are_valid(values))
+		return -EINVAL;
+	options = rota__malloc(sizeof *options);
+	if (options == NULL)
+		return -ENOMEM;
+	options->references = 1;
+	options->values = *values;
+	*ret_options = options;
+	return 0;
+}
+
+struct rota__options *
+rota__options_ref(struct rota__options *options)
+{
+	options->references++;
+	return options;
+}
+
+void
+rota__options_unref(struct rota__options *options)
+{
+	if (options != NULL && --options->references == 0)
+		rota__free(options);
+}
+
+static int
+set(const struct rota_sys_ops *sys, int fd, int level, int name, unsigned value)
+{
+	int number = (int)value;
+
+	return sys->setsockopt(fd, level, name, &number, sizeof number) < 0 ? -errno : 0;
+}
+
+static int
+apply_keepalive(const struct rota_stream_options *o, const struct rota_sys_ops *sys, int fd)
+{
+	int r = set(sys, fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+
+	if (r >= 0)
+		r = set(sys, fd, IPPROTO_TCP, TCP_KEEPIDLE, o->keepalive_idle);
+	if (r >= 0)
+		r = set(sys, fd, IPPROTO_TCP, TCP_KEEPINTVL, o->keepalive_interval);
+	if (r >= 0)
+		r = set(sys, fd, IPPROTO_TCP, TCP_KEEPCNT, o->keepalive_count);
+	return r;
+}
+
+int
+rota__options_apply(const struct rota__options *options, const struct rota_sys_ops *sys, int fd)
+{
+	const struct rota_stream_options *o = &options->values;
+	int r = 0;
+
+	if (o->nodelay)
+		r = set(sys, fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (r >= 0 && o->keepalive_idle > 0)
+		r = apply_keepalive(o, sys, fd);
+	if (r >= 0 && o->user_timeout > 0)
+		r = set(sys, fd, IPPROTO_TCP, TCP_USER_TIMEOUT, o->user_timeout);
+	return r;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The plain transport: the socket itself. send and recv where they do, as sendmsg and recvmsg cost measurably more.
+ */
+#include <errno.h>
+
+#include "stream.h"
+
+static ssize_t
+plain_read(struct rota_stream *stream, void *bytes, size_t size)
+{
+	const struct rota_sys_ops *sys = stream->ctx->sys;
+	ssize_t n;
+
+	do
+		n = sys->recv(stream->target.fd, bytes, size, 0);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+static ssize_t
+send_parts(const struct rota_sys_ops *sys, int fd, const struct iovec *parts, int count)
+{
+	struct msghdr message = { .msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count };
+
+	if (count == 1)
+		return sys->send(fd, parts->iov_base, parts->iov_len, MSG_NOSIGNAL);
+	return sys->sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+static ssize_t
+plain_write(struct rota_stream *stream, const struct iovec *parts, int count)
+{
+	ssize_t n;
+
+	do
+		n = send_parts(stream->ctx->sys, stream->target.fd, parts, count);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+static int
+plain_end(struct rota_stream *stream)
+{
+	return stream->ctx->sys->shutdown(stream->target.fd, SHUT_WR) < 0 ? -errno : 0;
+}
+
+const struct rota__transport rota__plain = {
+	.read = plain_read,
+	.write = plain_write,
+	.end = plain_end,
+};

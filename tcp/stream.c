@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Streams: making, opening and attending to them, their timeouts, and the calls that only read or set something.
+ */
+#include "stream.h"
+
+#include <errno.h>
+
+#include "allocator.h"
+
+#define SESSION_OFFSET ((sizeof(struct rota_stream) + 15) & ~(size_t)15)
+
+static const struct rota_stream_handlers no_handlers;
+
+static const struct rota_stream_options *
+options_of(const struct rota_stream *stream)
+{
+	return &stream->options->values;
+}
+
+void
+rota__stream_make_busy(struct rota_stream *stream)
+{
+	struct rota__tcp *tcp = rota__tcp(stream->ctx);
+
+	if (stream->state == ROTA__ENDED || stream->state == ROTA__CONNECTING)
+		return;
+	rota__list_remove(&stream->link);
+	rota__list_append(&tcp->busy, &stream->link);
+	rota__context_nearer(stream->ctx, INT64_MIN);
+}
+
+void
+rota__stream_enter(struct rota_stream *stream)
+{
+	rota__tcp(stream->ctx)->called = stream;
+}
+
+void
+rota__stream_leave(struct rota_stream *stream)
+{
+	struct rota__tcp *tcp = rota__tcp(stream->ctx);
+
+	rota__output_write_gathered(stream);
+	tcp->called = NULL;
+	tcp->given = NULL;
+	tcp->given_len = 0;
+}
+
+/* When the next of the stream's timeouts is, and which: the reason. */
+static rota_time
+next_timeout(const struct rota_stream *stream, enum rota_reason *ret_reason)
+{
+	rota_time due = stream->deadline;
+	rota_time idle;
+	rota_time stall;
+
+	if ((stream->flags & ROTA__FAILED) != 0) {
+		*ret_reason = stream->reason; /* it ends by itself, soon */
+		return ROTA_NEVER;
+	}
+	if (stream->state == ROTA__CLOSING) {
+		*ret_reason = ROTA_REASON_TIMEOUT_CLOSE;
+		return due;
+	}
+	*ret_reason = (stream->flags & ROTA__HALF_CLOSED) != 0 ? ROTA_REASON_TIMEOUT_HALF_CLOSED : ROTA_REASON_TIMEOUT_LIFETIME;
+	idle = rota__time_add(stream->activity, options_of(stream)->idle_timeout);
+	if (idle < due) {
+		*ret_reason = ROTA_REASON_TIMEOUT_IDLE;
+		due = idle;
+	}
+	if (stream->output == NULL)
+		return due;
+	stall = rota__time_add(stream->output->progress, options_of(stream)->write_stall_timeout);
+	if (stall < due) {
+		*ret_reason = ROTA_REASON_TIMEOUT_WRITE_STALL;
+		due = stall;
+	}
+	return due;
+}
+
+void
+rota__stream_due_by(struct rota_stream *stream, rota_time due)
+{
+	/* Cannot fail: a running timer has its place in the heap. */
+	if (due < rota_timer_due(stream->ctx, &stream->timer))
+		rota__timer_restart(stream->ctx, &stream->timer, due);
+}
+
+static int
+on_time(struct rota_context *ctx, struct rota_timer *timer)
+{
+	struct rota_stream *stream = rota_container_of(timer, struct rota_stream, timer);
+	rota_time now = rota_context_now(ctx);
+	enum rota_reason reason;
+	rota_time due;
+
+	if (stream->state == ROTA__CONNECTING) {
+		rota__connect_on_time(stream, now);
+		return 0;
+	}
+	due = next_timeout(stream, &reason);
+	if (due <= now)
+		rota__stream_finish(stream, reason, -ETIMEDOUT);
+	else
+		rota__timer_restart(ctx, timer, due);
+	return 0;
+}
+
+int
+rota__stream_new(struct rota_context *ctx, struct rota__options *options, rota_time timeout, struct rota_stream **ret_stream)
+{
+	struct rota__tcp *tcp = rota__tcp(ctx);
+	struct rota_stream *stream = rota__calloc(SESSION_OFFSET + options->values.session_size);
+	rota_time now = rota_context_now(ctx);
+	int r;
+
+	if (stream == NULL)
+		return -ENOMEM;
+	stream->ctx = ctx;
+	stream->handlers = options->values.handlers != NULL ? options->values.handlers : &no_handlers;
+	stream->transport = &rota__plain;
+	stream->state = ROTA__CONNECTING;
+	stream->phase = ROTA_PHASE_CONNECT;
+	stream->target.fd = -1;
+	stream->deadline = rota__time_add(now, timeout);
+	rota_timer_init(&stream->timer, on_time);
+	r = rota__timer_start_due(ctx, &stream->timer, stream->deadline);
+	if (r < 0) {
+		rota__free(stream);
+		return r;
+	}
+	stream->options = rota__options_ref(options);
+	rota__list_append(&tcp->resting, &stream->link);
+	tcp->streams++;
+	*ret_stream = stream;
+	return 0;
+}
+
+void
+rota__stream_discard(struct rota_stream *stream)
+{
+	rota_timer_stop(stream->ctx, &stream->timer);
+	rota__list_remove(&stream->link);
+	rota__tcp(stream->ctx)->streams--;
+	rota__options_unref(stream->options);
+	rota__free(stream);
+}
+
+void
+rota__stream_open(struct rota_stream *stream)
+{
+	stream->state = ROTA__OPEN;
+	stream->phase = ROTA_PHASE_OPEN;
+	stream->target.ops = &rota__stream_target_ops;
+	stream->activity = rota_context_now(stream->ctx);
+	stream->deadline = rota__time_add(stream->activity, options_of(stream)->lifetime);
+	if (stream->output != NULL)
+		stream->output->progress = stream->activity;
+	if (stream->handlers->on_open != NULL) {
+		rota__stream_enter(stream);
+		stream->handlers->on_open(stream, stream->userdata);
+		rota__stream_leave(stream);
+	}
+	rota__stream_attend(stream);
+}
+
+static void
+tell_drain(struct rota_stream *stream)
+{
+	if (stream->output != NULL && stream->output->bytes > stream->output->low)
+		return;
+	stream->flags &= (uint16_t)~ROTA__WANT_DRAIN;
+	if (stream->handlers->on_drain == NULL)
+		return;
+	rota__stream_enter(stream);
+	stream->handlers->on_drain(stream, stream->userdata);
+	rota__stream_leave(stream);
+}
+
+static void
+begin_half_closed(struct rota_stream *stream)
+{
+	rota_time due = rota__time_add(rota_context_now(stream->ctx), options_of(stream)->half_closed_timeout);
+
+	if ((stream->flags & ROTA__HALF_CLOSED) != 0 || stream->state != ROTA__OPEN || due >= stream->deadline)
+		return;
+	stream->flags |= ROTA__HALF_CLOSED;
+	stream->deadline = due;
+	rota__stream_due_by(stream, due);
+}
+
+/* The peer has ended, and all that it sent has been offered. */
+static void
+tell_end(struct rota_stream *stream)
+{
+	stream->flags |= ROTA__END_TOLD;
+	begin_half_closed(stream);
+	if (stream->handlers->on_end == NULL) {
+		rota_stream_close(stream);
+		return;
+	}
+	rota__stream_enter(stream);
+	stream->handlers->on_end(stream, stream->userdata);
+	rota__stream_leave(stream);
+}
+
+/* Calls the handlers that are due. Each may change everything. */
+static void
+tell(struct rota_stream *stream)
+{
+	if (stream->state == ROTA__OPEN && (stream->flags & (ROTA__WANT_DRAIN | ROTA__FAILED)) == ROTA__WANT_DRAIN)
+		tell_drain(stream);
+	if (stream->state == ROTA__OPEN && (stream->flags & ROTA__OFFER) != 0)
+		rota__input_offer_kept(stream);
+	if (stream->state == ROTA__OPEN &&
+		(stream->flags & (ROTA__INPUT_END | ROTA__END_TOLD | ROTA__OFFER | ROTA__PAUSED | ROTA__FAILED)) == ROTA__INPUT_END)
+		tell_end(stream);
+}
+
+/* Ends this side once nothing is left to be written, and the stream once both sides are ended. */
+static void
+end_output(struct rota_stream *stream)
+{
+	const unsigned both = ROTA__INPUT_END | ROTA__OUTPUT_END;
+
+	if ((stream->flags & (ROTA__ENDING | ROTA__OUTPUT_END)) == ROTA__ENDING && stream->output == NULL) {
+		int r = stream->transport->end(stream);
+
+		/* Not connected: the peer is gone, and reading tells how. */
+		if (r < 0 && r != -ENOTCONN) {
+			rota__stream_fail(stream, rota__reason_of(r), r);
+			return;
+		}
+		stream->flags |= ROTA__OUTPUT_END;
+		begin_half_closed(stream);
+	}
+	if ((stream->flags & both) != both)
+		return;
+	if (stream->state == ROTA__CLOSING || (stream->flags & ROTA__END_TOLD) != 0) {
+		stream->phase = ROTA_PHASE_CLOSING;
+		rota__stream_finish(stream, ROTA_REASON_CLEAN, 0);
+	}
+}
+
+/* A stream that failed is read on while there is something, unless nobody wants it. */
+static void
+end_failed(struct rota_stream *stream)
+{
+	if (stream->state == ROTA__OPEN && (stream->flags & (ROTA__INPUT_END | ROTA__PAUSED)) == 0) {
+		rota__input_read(stream);
+		if (stream->state == ROTA__OPEN) {
+			rota__stream_make_busy(stream);
+			return;
+		}
+	}
+	rota__stream_finish(stream, stream->reason, stream->error);
+}
+
+static void
+derive_interest(struct rota_stream *stream)
+{
+	unsigned interest = rota__input_is_wanted(stream) ? ROTA_READABLE : 0;
+
+	if ((stream->flags & ROTA__BLOCKED) != 0)
+		interest |= ROTA_WRITABLE;
+	if (interest != stream->target.interest && rota_target_set_interest(stream->ctx, &stream->target, interest) < 0)
+		rota__stream_finish(stream, ROTA_REASON_SYSTEM, -ENOMEM);
+}
+
+void
+rota__stream_attend(struct rota_stream *stream)
+{
+	if (stream->state == ROTA__ENDED)
+		return;
+	rota__output_write_queue(stream);
+	tell(stream);
+	if (stream->state != ROTA__ENDED && (stream->flags & ROTA__FAILED) != 0)
+		end_failed(stream);
+	else if (stream->state != ROTA__ENDED)
+		end_output(stream);
+	if (stream->state != ROTA__ENDED)
+		derive_interest(stream);
+}
+
+static int
+on_ready(struct rota_context *ctx, struct rota_target *target, unsigned events)
+{
+	struct rota_stream *stream = rota_container_of(target, struct rota_stream, target);
+
+	(void)ctx;
+	if ((events & ROTA_LOST) != 0) {
+		rota__stream_finish(stream, ROTA_REASON_SYSTEM, -ENOMEM);
+		return 0;
+	}
+	if ((events & ROTA_WRITABLE) != 0)
+		stream->flags &= (uint16_t)~ROTA__BLOCKED;
+	if ((events & ROTA_READABLE) != 0 && rota__input_is_wanted(stream))
+		rota__input_read(stream);
+	rota__stream_attend(stream);
+	return 0;
+}
+
+const struct rota_target_ops rota__stream_target_ops = { .name = "stream", .on_ready = on_ready };
+
+void
+rota_stream_set_handlers(struct rota_stream *stream, const struct rota_stream_handlers *handlers, void *userdata)
+{
+	stream->handlers = handlers != NULL ? handlers : &no_handlers;
+	stream->userdata = userdata;
+}
+
+void
+rota_stream_set_userdata(struct rota_stream *stream, void *userdata)
+{
+	stream->userdata = userdata;
+}
+
+void *
+rota_stream_userdata(const struct rota_stream *stream)
+{
+	return stream->userdata;
+}
+
+void *
+rota_stream_session(struct rota_stream *stream)
+{
+	return options_of(stream)->session_size > 0 ? (char *)stream + SESSION_OFFSET : NULL;
+}
+
+struct rota_context *
+rota_stream_context(const struct rota_stream *stream)
+{
+	return stream->ctx;
+}
+
+bool
+rota_stream_is_open(const struct rota_stream *stream)
+{
+	return stream->state == ROTA__OPEN && (stream->flags & ROTA__FAILED) == 0;
+}
+
+static int
+ask_address(const struct rota_stream *stream, int (*ask)(int fd, struct sockaddr *address, socklen_t *length),
+	struct rota_address *ret_address)
+{
+	struct sockaddr_storage address;
+	socklen_t length = sizeof address;
+
+	if (stream->target.fd < 0)
+		return -ENOTCONN;
+	if (ask(stream->target.fd, (struct sockaddr *)&address, &length) < 0)
+		return -errno;
+	return rota_address_from_sockaddr((struct sockaddr *)&address, length, ret_address);
+}
+
+int
+rota_stream_local(const struct rota_stream *stream, struct rota_address *ret_address)
+{
+	return ask_address(stream, stream->ctx->sys->getsockname, ret_address);
+}
+
+int
+rota_stream_peer(const struct rota_stream *stream, struct rota_address *ret_address)
+{
+	return ask_address(stream, stream->ctx->sys->getpeername, ret_address);
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every way in which a stream ends. There are three steps: it fails or closes (no more output is taken, what is there is still
+ * dealt with), it is finished (the descriptor is closed), and it is delivered (on_close, then the memory). The last happens at the
+ * end of a turn only; none of the steps allocates.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "allocator.h"
+#include "listener.h"
+#include "stream.h"
+
+const char *
+rota_reason_name(enum rota_reason reason)
+{
+	static const char *const names[] = {
+#define REASON_NAME(name, word) [name] = word,
+		ROTA_REASONS(REASON_NAME)
+#undef REASON_NAME
+	};
+
+	return (size_t)reason < sizeof names / sizeof names[0] ? names[reason] : "unknown";
+}
+
+const char *
+rota_phase_name(enum rota_phase phase)
+{
+	static const char *const names[] = { "resolve", "connect", "handshake", "open", "closing" };
+
+	return (size_t)phase < sizeof names / sizeof names[0] ? names[phase] : "unknown";
+}
+
+enum rota_reason
+rota__reason_of(int error)
+{
+	switch (-error) {
+	case ECONNRESET:
+	case EPIPE:
+	case ECONNABORTED:
+	case ETIMEDOUT:
+		return ROTA_REASON_RESET;
+	default:
+		return ROTA_REASON_SYSTEM;
+	}
+}
+
+/* Ends that leave it to the kernel to bring the last bytes home; after all others nobody waits for them. */
+static bool
+is_orderly(enum rota_reason reason)
+{
+	return reason == ROTA_REASON_CLEAN || reason == ROTA_REASON_TIMEOUT_IDLE || reason == ROTA_REASON_TIMEOUT_LIFETIME ||
+		reason == ROTA_REASON_TIMEOUT_HALF_CLOSED;
+}
+
+/*
+ * Once this process has forked, close alone does not end the connection, as a child may hold a copy: then it is ended first, by
+ * shutdown, or by a connect to nowhere, which is how TCP is reset on Linux without closing.
+ */
+static void
+close_socket(struct rota_context *ctx, int fd, bool reset)
+{
+	const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
+	const struct linger linger = { .l_onoff = 1, .l_linger = 0 };
+
+	if (reset)
+		ctx->sys->setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+	if (rota__has_forked() && reset)
+		ctx->sys->connect(fd, &nowhere, sizeof nowhere);
+	if (rota__has_forked())
+		ctx->sys->shutdown(fd, SHUT_RDWR);
+	ctx->sys->close(fd);
+	rota__listeners_descriptor_closed(ctx);
+}
+
+static void
+close_target(struct rota_stream *stream, bool reset)
+{
+	int fd = stream->target.fd;
+
+	rota_target_stop(stream->ctx, &stream->target);
+	stream->target.fd = -1;
+	if (fd >= 0)
+		close_socket(stream->ctx, fd, reset);
+}
+
+static void
+note_reason(struct rota_stream *stream, enum rota_reason reason, int error)
+{
+	stream->reason = (uint8_t)reason;
+	stream->error = (int16_t)error;
+}
+
+/* Handlers other than on_close are over; from here on stream->unread counts. */
+static void
+leave_open(struct rota_stream *stream, enum rota__stream_state state)
+{
+	if ((stream->flags & ROTA__CONNECTS) != 0)
+		rota__connect_forget(stream);
+	if (stream->state <= ROTA__OPEN)
+		stream->unread = rota__input_kept(stream);
+	stream->state = (uint8_t)state;
+}
+
+void
+rota__stream_fail(struct rota_stream *stream, enum rota_reason reason, int error)
+{
+	if (stream->state == ROTA__ENDED || (stream->flags & ROTA__FAILED) != 0)
+		return;
+	note_reason(stream, reason, error);
+	stream->flags |= ROTA__FAILED | ROTA__ENDING;
+	stream->unsent = rota__output_drop(stream);
+	rota__stream_make_busy(stream);
+}
+
+void
+rota__stream_finish(struct rota_stream *stream, enum rota_reason reason, int error)
+{
+	struct rota__tcp *tcp = rota__tcp(stream->ctx);
+
+	if (stream->state == ROTA__ENDED)
+		return;
+	note_reason(stream, reason, error);
+	leave_open(stream, ROTA__ENDED);
+	if ((stream->flags & ROTA__FAILED) == 0)
+		stream->unsent = rota__output_drop(stream);
+	close_target(stream, !is_orderly(reason));
+	rota_timer_stop(stream->ctx, &stream->timer);
+	rota__list_remove(&stream->link);
+	rota__list_append(&tcp->ended, &stream->link);
+	rota__context_nearer(stream->ctx, INT64_MIN);
+}
+
+void
+rota_stream_end(struct rota_stream *stream)
+{
+	if (stream->state > ROTA__OPEN || (stream->flags & ROTA__ENDING) != 0)
+		return;
+	stream->flags |= ROTA__ENDING;
+	rota__stream_make_busy(stream);
+}
+
+void
+rota_stream_close(struct rota_stream *stream)
+{
+	rota_time now;
+
+	if (stream->state == ROTA__CONNECTING)
+		rota__stream_finish(stream, ROTA_REASON_CANCELLED, 0);
+	if (stream->state != ROTA__OPEN)
+		return;
+	leave_open(stream, ROTA__CLOSING);
+	stream->phase = ROTA_PHASE_CLOSING;
+	stream->flags |= ROTA__ENDING;
+	stream->flags &= (uint16_t)~(ROTA__WANT_DRAIN | ROTA__OFFER);
+	now = rota_context_now(stream->ctx);
+	if ((stream->flags & ROTA__FAILED) == 0) {
+		stream->deadline = rota__time_add(now, stream->options->values.close_timeout);
+		rota__stream_due_by(stream, stream->deadline);
+	}
+	rota__stream_make_busy(stream);
+}
+
+void
+rota_stream_abort(struct rota_stream *stream)
+{
+	rota__stream_finish(stream, stream->state == ROTA__CONNECTING ? ROTA_REASON_CANCELLED : ROTA_REASON_LOCAL, 0);
+}
+
+void
+rota__stream_drop(struct rota_stream *stream)
+{
+	struct rota__tcp *tcp = rota__tcp(stream->ctx);
+
+	if (stream->state != ROTA__ENDED) {
+		leave_open(stream, ROTA__ENDED);
+		rota__output_drop(stream);
+		rota_target_stop(stream->ctx, &stream->target);
+		if (stream->target.fd >= 0)
+			stream->ctx->sys->close(stream->target.fd);
+		stream->target.fd = -1;
+		rota_timer_stop(stream->ctx, &stream->timer);
+		rota__list_remove(&stream->link);
+		rota__list_append(&tcp->ended, &stream->link);
+	}
+	if ((stream->flags & ROTA__DROPPED) == 0)
+		tcp->streams--;
+	stream->flags |= ROTA__DROPPED;
+}
+
+static void
+write_text(const struct rota_stream *stream, char *text, size_t size)
+{
+	const char *reason = rota_reason_name(stream->reason);
+	const char *phase = rota_phase_name(stream->phase);
+	char error[96];
+
+	if (stream->error != 0)
+		snprintf(text, size, "%s while %s: %s", reason, phase, rota_strerror(stream->error, error, sizeof error));
+	else
+		snprintf(text, size, "%s while %s", reason, phase);
+}
+
+static void
+call_on_close(struct rota_stream *stream)
+{
+	char text[160];
+	const struct rota_close_info why = {
+		.phase = stream->phase,
+		.reason = stream->reason,
+		.error = stream->error,
+		.text = text,
+		.unsent = stream->unsent,
+		.unread = stream->unread,
+	};
+
+	write_text(stream, text, sizeof text);
+	stream->handlers->on_close(stream, &why, stream->userdata);
+}
+
+bool
+rota__stream_deliver(struct rota_stream *stream)
+{
+	bool is_told = (stream->flags & ROTA__DROPPED) == 0;
+
+	if (is_told) {
+		rota__tcp(stream->ctx)->streams--;
+		is_told = stream->handlers->on_close != NULL;
+	}
+	if (is_told)
+		call_on_close(stream);
+	rota__input_free(stream);
+	rota__options_unref(stream->options);
+	rota__free(stream);
+	return is_told;
+}

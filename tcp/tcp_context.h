@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What tcp keeps for each context: the streams and listeners, by what they are waiting for, and the buffers that all streams
+ * share because only one of them is called back at a time.
+ */
+#ifndef ROTA_PRIVATE_TCP_CONTEXT_H
+#define ROTA_PRIVATE_TCP_CONTEXT_H
+
+#include "context.h"
+
+struct rota_stream;
+
+/* Most that a stream reads, and gathers before it writes, in one turn. */
+#define ROTA__TURN_BYTES (64u << 10)
+
+struct rota__tcp {
+	struct rota__layer layer;
+
+	/* Every stream is in one of these. */
+	struct rota_link resting; /* nothing to do before something comes */
+	struct rota_link busy;    /* to be attended to when the phase ends, or in the next turn */
+	struct rota_link ended;   /* to get its on_close */
+	size_t streams;           /* that have not had it */
+
+	struct rota_link listeners;
+	struct rota_link ended_listeners;
+	size_t paused_listeners;
+
+	/* The stream whose handler is running, the input that its on_data was given, and what it has sent meanwhile. */
+	struct rota_stream *called;
+	const char *given;
+	size_t given_len;
+	const char *reply; /* the part of given that was sent, before all that is gathered; */
+	size_t reply_len;
+	size_t gathered;
+
+	char read_buffer[ROTA__TURN_BYTES];
+	char gather_buffer[ROTA__TURN_BYTES];
+};
+
+/* The context's, made when it is first asked for. 0, -ENOMEM, or -ECANCELED while the context is being freed. */
+int rota__tcp_of(struct rota_context *ctx, struct rota__tcp **ret_tcp);
+
+/* The same where a stream or listener exists, and so it does. */
+static inline struct rota__tcp *
+rota__tcp(const struct rota_context *ctx)
+{
+	return rota_container_of(ctx->layer, struct rota__tcp, layer);
+}
+
+static inline bool
+rota__is_dispatching(const struct rota_context *ctx)
+{
+	return ctx->state == ROTA__DISPATCHING;
+}
+
+#endif
