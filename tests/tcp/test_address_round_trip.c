@@ -2,23 +2,18 @@
 /*
  * Properties of addresses: parsing and formatting are each other's inverse, and no text does harm.
  * Tried on each text that is one change away from a valid one, and on sockaddrs and texts drawn
- * from a seed: it is printed when one fails, and ROTA_SEED repeats it.
+ * from a seed: what is printed when one fails repeats that one alone, as ROTA_SEED.
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include <rota/address.h>
 #include <rota/errors.h>
 
 #include "addresses.h"
+#include "fixture.h"
+#include "random.h"
 
 #define DRAWS 200000
 
@@ -129,25 +124,6 @@ unix__every_byte__round_trips(void **state)
 		}
 	}
 }
-/* splitmix64: every seed is as good as any other. */
-static uint64_t
-draw(uint64_t *seed)
-{
-	uint64_t z = *seed += 0x9e3779b97f4a7c15;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-	z = (z ^ z >> 27) * 0x94d049bb133111eb;
-	return z ^ z >> 31;
-}
-
-/* Small numbers more often than large ones, so that interfaces that exist come up. */
-static uint64_t
-draw_small(uint64_t *seed)
-{
-	const uint64_t number = draw(seed);
-
-	return number >> 8 & (((uint64_t)1 << number % 33) - 1);
-}
 
 static size_t
 draw_socket(uint64_t *seed, union room *room)
@@ -157,29 +133,22 @@ draw_socket(uint64_t *seed, union room *room)
 	size_t i;
 
 	for (i = 0; i < sizeof(*room); i++)
-		bytes[i] = draw(seed) % 3 ? (uint8_t)draw(seed) : 0;
-	room->any.sa_family = families[draw(seed) % LENGTH(families)];
+		bytes[i] = random_below(seed, 3) > 0 ? (uint8_t)random_next(seed) : 0;
+	room->any.sa_family = families[random_below(seed, LENGTH(families))];
 	if (room->any.sa_family == AF_INET)
 		return sizeof(room->in);
 	if (room->any.sa_family == AF_UNIX)
-		return UNIX_HEAD + draw(seed) % 109;
-	room->in6.sin6_scope_id = (uint32_t)draw_small(seed);
+		return UNIX_HEAD + random_below(seed, 109);
+	/* Small numbers more often than large ones, so that interfaces that exist come up. */
+	room->in6.sin6_scope_id = (uint32_t)random_next(seed) >> random_below(seed, 32);
 	return sizeof(room->in6);
-}
-
-static uint64_t
-first_seed(void)
-{
-	const char *given = getenv("ROTA_SEED");
-
-	return given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) << 20 ^ (uint64_t)getpid();
 }
 
 /* Whatever the kernel could tell has a text of the promised size that parses back to it. */
 static void
 drawn_socket__any__round_trips(void **state)
 {
-	uint64_t seed = first_seed(), now;
+	uint64_t seed = make_seed(__func__), now;
 	char text[ROTA_ADDRESS_TEXT];
 	struct rota_address address, back;
 	union room room;
@@ -207,7 +176,7 @@ drawn_text__any__is_an_address_or_an_error(void **state)
 	static const char *const pieces[] = { "unix:", "fd:", "[", "]", ":", "::", "%", "@", "\\x",
 		"\\", ".", "0", "1", "255", "65535", "65536", "2147483647", "fe80::1", "127.0.0.1",
 		"eth0", "a", "/", "ff", "-", "\xff", "" };
-	uint64_t seed = first_seed(), now;
+	uint64_t seed = make_seed(__func__), now;
 	char text[256], formatted[ROTA_ADDRESS_TEXT];
 	struct rota_address address, back;
 	int i, count;
@@ -216,8 +185,8 @@ drawn_text__any__is_an_address_or_an_error(void **state)
 	for (i = 0; i < DRAWS; i++) {
 		now = seed;
 		text[0] = '\0';
-		for (count = (int)(draw(&seed) % 9); count > 0; count--)
-			strcat(text, pieces[draw(&seed) % LENGTH(pieces)]);
+		for (count = (int)random_below(&seed, 9); count > 0; count--)
+			strcat(text, pieces[random_below(&seed, LENGTH(pieces))]);
 		if (parse(text, &address) < 0)
 			continue;
 		rota_address_format(&address, formatted, sizeof(formatted));
