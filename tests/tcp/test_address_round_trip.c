@@ -165,7 +165,7 @@ drawn_socket__any__round_trips(void **state)
 		r = parse(text, &back);
 		if (r < 0 || !rota_address_is_equal(&address, &back))
 			fail_msg("ROTA_SEED=%" PRIu64 ": \"%s\": %s", now, text,
-				rota_error_name(r));
+				r < 0 ? rota_error_name(r) : "another address");
 	}
 }
 
