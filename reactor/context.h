@@ -37,9 +37,6 @@ struct rota__layer_ops {
 	/* The last phase: at most the on_close deliveries and frees that are due when it begins. Returns how many handlers ran. */
 	int (*end_turn)(struct rota_context *ctx, struct rota__layer *layer);
 
-	/* Whether the next turn has something to do without waiting. */
-	bool (*has_work)(const struct rota__layer *layer);
-
 	/* Streams that have not had their on_close. */
 	size_t (*streams)(const struct rota__layer *layer);
 
@@ -56,6 +53,12 @@ struct rota__layer {
 	const struct rota__layer_ops *ops;
 };
 
+/* What there is to do without waiting, besides ready targets. Each is set by whoever adds to it and cleared when none is left. */
+#define ROTA__HAS_TASKS (1u << 0)
+#define ROTA__HAS_SIGNALS (1u << 1) /* or may have */
+#define ROTA__HAS_POSTS (1u << 2)   /* that were taken over */
+#define ROTA__LAYER_HAS_WORK (1u << 3)
+
 struct rota_context {
 	const struct rota_context_ops *ops;
 	const struct rota_sys_ops *sys;
@@ -71,6 +74,7 @@ struct rota_context {
 
 	/* dispatch.c */
 	enum rota__state state;
+	unsigned work;
 	bool stopping;
 	bool is_ending; /* in rota_context_free */
 	uint64_t errors;
@@ -89,7 +93,6 @@ struct rota_context {
 
 	/* signals.c: an eventfd that posts and signals of the system write to. */
 	struct rota_target wake;
-	bool signalled;
 
 	/* context.c: the host's observer of the deadline. */
 	rota_change_fn *on_change;
@@ -104,8 +107,15 @@ struct rota_context {
 	max_align_t own[];
 };
 
-/* dispatch.c: whether the next turn has something to do without waiting. */
-bool rota__context_has_work(const struct rota_context *ctx);
+/*
+ * Whether the next turn has something to do without waiting. Posts that were not taken over yet need not be asked for: they make
+ * the wake target ready.
+ */
+static inline bool
+rota__context_has_work(const struct rota_context *ctx)
+{
+	return ctx->work != 0 || !rota__list_is_empty(&ctx->ready);
+}
 
 /* context.c */
 
@@ -141,6 +151,18 @@ bool rota__has_forked(void);
 /* As rota_target_start, for a descriptor that is known to be no file. */
 int rota__target_start_socket(struct rota_context *ctx, struct rota_target *target, unsigned interest);
 
+/* rota_context_report, for the context that comes with the library. */
+static inline void
+rota__target_report(struct rota_context *ctx, struct rota_target *target, unsigned events)
+{
+	events &= target->interest;
+	if (events == 0)
+		return;
+	target->ready |= (uint8_t)events;
+	if (!rota__link_is_listed(&target->link))
+		rota__list_append(&ctx->ready, &target->link);
+}
+
 /* signals.c */
 int rota__wake_open(struct rota_context *ctx);
 void rota__wake_close(struct rota_context *ctx);
@@ -153,11 +175,10 @@ bool rota__signal_is_started(const struct rota_context *ctx, const struct rota_s
 void rota__signals_stop_all(struct rota_context *ctx);
 
 /* task.c */
-/* Takes over what was posted; whether there are posts to run. */
-bool rota__posts_collect(struct rota_context *ctx);
+/* Takes over what was posted meanwhile. */
+void rota__posts_collect(struct rota_context *ctx);
 /* The next post to run; NULL when there is none. */
 struct rota_post *rota__posts_take(struct rota_context *ctx);
-bool rota__posts_are_waiting(const struct rota_context *ctx);
 
 /* child.c */
 bool rota__target_is_child(const struct rota_target *target);

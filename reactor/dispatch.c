@@ -12,19 +12,26 @@
 
 #include "context.h"
 
+/* Kept out of the way of a turn that has nothing but ready targets. */
+#define RARE __attribute__((noinline))
+
 struct pass {
 	struct rota_context *ctx;
 	rota_error_fn *error_in_handler;
 	struct rota_dispatchvars *vars;
 	int handlers;
-	bool stopped;    /* error_in_handler said so */
-	bool is_timed;   /* for a budget or a meter */
-	rota_time since; /* the end of the last handler */
-	rota_time end;   /* of the budget */
-	/* The timers that are due: those started before this, at this time. */
-	rota_time due;
+	unsigned flags;
+	/* With HAS_TIMERS: those are due that were started before sequence and are due at due. */
 	uint32_t sequence;
+	rota_time due;
+	/* With IS_TIMED: the end of the last handler, and that of the budget. */
+	rota_time since;
+	rota_time end;
 };
+
+#define IS_STOPPED (1u << 0) /* error_in_handler said so */
+#define IS_TIMED (1u << 1)   /* for a budget or a meter */
+#define HAS_TIMERS (1u << 2)
 
 rota_time
 rota_context_now(struct rota_context *ctx)
@@ -38,37 +45,47 @@ rota_context_now(struct rota_context *ctx)
 	return ctx->now;
 }
 
-bool
-rota__context_has_work(const struct rota_context *ctx)
+/* timeout, or until the next timer or the loop's deadline, if that is sooner. */
+static RARE rota_time
+shorten(struct rota_context *ctx, rota_time timeout, rota_time until)
 {
-	return !rota__list_is_empty(&ctx->ready) || !rota__list_is_empty(&ctx->tasks) || ctx->signalled ||
-		rota__posts_are_waiting(ctx) || (ctx->layer != NULL && ctx->layer->ops->has_work(ctx->layer));
+	rota_time left = rota__time_add(until, -ctx->ops->now(ctx));
+
+	return left < timeout ? left : timeout;
 }
 
-/* How long to wait: until the next timer, the loop's deadline or timeout, whatever is first; not at all with work left over. */
-static rota_time
+/* How long to wait; not at all with work left over. */
+static inline rota_time
 wait_time(struct rota_context *ctx, rota_time timeout, const struct rota_dispatchvars *vars)
 {
 	rota_time until = rota__timers_next(&ctx->timers);
 
-	if (timeout <= 0 || rota__context_has_work(ctx))
+	if (rota__context_has_work(ctx))
 		return 0;
 	if (vars != NULL && vars->deadline < until)
 		until = vars->deadline;
-	if (until != ROTA_NEVER) {
-		rota_time left = rota__time_add(until, -ctx->ops->now(ctx));
-
-		if (left < timeout)
-			timeout = left;
-	}
+	if (until != ROTA_NEVER)
+		timeout = shorten(ctx, timeout, until);
 	return timeout > 0 ? timeout : 0;
 }
 
-static int
+static RARE void
+begin_timing(struct pass *p, rota_time before_wait)
+{
+	rota_time budget = p->vars != NULL ? p->vars->budget : 0;
+
+	p->flags |= IS_TIMED;
+	p->since = rota_context_now(p->ctx);
+	p->end = budget > 0 ? rota__time_add(p->since, budget) : ROTA_NEVER;
+	if (p->ctx->meter != NULL)
+		rota__meter_wait(p->ctx, p->since - before_wait);
+}
+
+static inline int
 wait_for_readiness(struct pass *p, rota_time timeout)
 {
 	struct rota_context *ctx = p->ctx;
-	rota_time since = ctx->meter != NULL ? ctx->ops->now(ctx) : 0;
+	rota_time before_wait = ctx->meter != NULL ? ctx->ops->now(ctx) : 0;
 	int r;
 
 	ctx->changed = false;
@@ -76,17 +93,17 @@ wait_for_readiness(struct pass *p, rota_time timeout)
 	r = ctx->ops->wait(ctx, timeout);
 	if (r < 0)
 		return r;
-	p->is_timed = ctx->meter != NULL || (p->vars != NULL && p->vars->budget > 0);
-	if (ctx->timers.count > 0 || p->is_timed)
-		p->since = p->due = rota_context_now(ctx);
-	p->sequence = ctx->timers.sequence;
-	p->end = p->vars != NULL && p->vars->budget > 0 ? rota__time_add(p->since, p->vars->budget) : ROTA_NEVER;
-	if (ctx->meter != NULL)
-		rota__meter_wait(ctx, p->since - since);
+	if (ctx->meter != NULL || (p->vars != NULL && p->vars->budget > 0))
+		begin_timing(p, before_wait);
+	if (ctx->timers.count > 0) {
+		p->flags |= HAS_TIMERS;
+		p->due = rota_context_now(ctx);
+		p->sequence = ctx->timers.sequence;
+	}
 	return 0;
 }
 
-static bool
+static RARE bool
 is_over_budget(struct pass *p, const char *name)
 {
 	rota_time now = p->ctx->ops->now(p->ctx);
@@ -99,13 +116,15 @@ is_over_budget(struct pass *p, const char *name)
 }
 
 /* A handler of what is called name has returned. Whether the next one of this phase may be called. */
-static bool
+static inline bool
 may_go_on(struct pass *p, const char *name)
 {
 	p->handlers++;
-	if (p->is_timed && is_over_budget(p, name))
+	if ((p->flags & (IS_TIMED | IS_STOPPED)) == 0)
+		return true;
+	if ((p->flags & IS_TIMED) != 0 && is_over_budget(p, name))
 		return false;
-	return !p->stopped;
+	return (p->flags & IS_STOPPED) == 0;
 }
 
 /* A handler returned an error, and what it belongs to has been stopped. */
@@ -116,7 +135,7 @@ report_error(struct pass *p, struct rota_target *target, int error)
 	if (p->error_in_handler == NULL)
 		return;
 	if (p->error_in_handler(p->ctx, target, error, p->vars) != ROTA_CONTINUE)
-		p->stopped = true;
+		p->flags |= IS_STOPPED;
 }
 
 /* Whether the target is still started, asked without touching it, as its handler may have freed it. */
@@ -126,29 +145,18 @@ is_still_started(const struct rota_context *ctx, const struct rota_target *targe
 	return (size_t)fd < ctx->target_slots && ctx->targets[fd] == target;
 }
 
-static void
-call_target(struct pass *p, struct rota_target *target)
+/* A target's handler returned an error. */
+static RARE void
+stop_target(struct pass *p, struct rota_target *target, int fd, int error)
 {
-	struct rota_context *ctx = p->ctx;
-	unsigned events = target->ready & (target->interest | ROTA_LOST);
-	int fd = target->fd;
-	int r;
-
-	target->ready = 0;
-	if ((events & ROTA_LOST) != 0)
-		rota_target_stop(ctx, target);
-	r = target->ops->on_ready(ctx, target, events);
-	if (r >= 0)
-		return;
-	if (is_still_started(ctx, target, fd)) {
-		rota_target_stop(ctx, target);
-		report_error(p, target, r);
-	} else {
-		report_error(p, NULL, r);
-	}
+	if (is_still_started(p->ctx, target, fd))
+		rota_target_stop(p->ctx, target);
+	else
+		target = NULL;
+	report_error(p, target, error);
 }
 
-static void
+static inline void
 call_ready(struct pass *p)
 {
 	struct rota_context *ctx = p->ctx;
@@ -156,15 +164,22 @@ call_ready(struct pass *p)
 
 	while ((link = rota__list_pop(&ctx->ready)) != NULL) {
 		struct rota_target *target = rota_container_of(link, struct rota_target, link);
-		const char *name = target->ops->name;
+		const struct rota_target_ops *ops = target->ops;
+		unsigned events = target->ready;
+		int fd = target->fd;
+		int r;
 
+		target->ready = 0;
 		if (target == &ctx->wake) {
-			target->ready = 0;
 			rota__wake_drain(ctx);
 			continue;
 		}
-		call_target(p, target);
-		if (!may_go_on(p, name))
+		if ((events & ROTA_LOST) != 0)
+			rota_target_stop(ctx, target);
+		r = ops->on_ready(ctx, target, events);
+		if (r < 0)
+			stop_target(p, target, fd, r);
+		if (!may_go_on(p, ops->name))
 			return;
 	}
 }
@@ -175,8 +190,6 @@ call_signals(struct pass *p)
 	struct rota_context *ctx = p->ctx;
 	struct rota_signal *signal;
 
-	if (!ctx->signalled)
-		return;
 	while ((signal = rota__signals_take(ctx)) != NULL) {
 		int number = signal->number;
 		int r = signal->handler(ctx, signal, signal->userdata);
@@ -189,7 +202,7 @@ call_signals(struct pass *p)
 		if (!may_go_on(p, "signal"))
 			return;
 	}
-	ctx->signalled = false;
+	ctx->work &= ~ROTA__HAS_SIGNALS;
 }
 
 static void
@@ -198,8 +211,6 @@ call_timers(struct pass *p)
 	struct rota_context *ctx = p->ctx;
 	struct rota_timer *timer;
 
-	if (p->due == ROTA_NEVER)
-		return;
 	while ((timer = rota__timers_take_due(&ctx->timers, p->due, p->sequence)) != NULL) {
 		int r = timer->on_due(ctx, timer);
 		bool is_running = ctx->timers.called_runs;
@@ -220,8 +231,7 @@ call_posts(struct pass *p)
 {
 	struct rota_post *post;
 
-	if (!rota__posts_collect(p->ctx))
-		return;
+	rota__posts_collect(p->ctx);
 	while ((post = rota__posts_take(p->ctx)) != NULL) {
 		int r = post->on_run(p->ctx, post);
 
@@ -258,49 +268,80 @@ call_tasks(struct pass *p)
 	struct rota_link batch;
 	struct rota_link *link;
 
-	if (rota__list_is_empty(&ctx->tasks))
-		return;
 	rota__list_init(&batch);
 	rota__list_prepend_all(&batch, &ctx->tasks);
+	ctx->work &= ~ROTA__HAS_TASKS;
 	while ((link = rota__list_pop(&batch)) != NULL) {
 		call_task(p, rota_container_of(link, struct rota_task, link));
 		if (!may_go_on(p, "task"))
 			break;
 	}
 	rota__list_prepend_all(&ctx->tasks, &batch);
+	if (!rota__list_is_empty(&ctx->tasks))
+		ctx->work |= ROTA__HAS_TASKS;
 }
 
-/* The phases that call handlers, each followed by the layer above's own end of it. Ended by an error handler's ROTA_STOP. */
-static void
-call_phases(struct pass *p)
+/* Lets the layer above do what was put off to the end of a phase. Whether the next phase may begin. */
+static bool
+end_phase(struct pass *p)
 {
-	static void (*const phases[])(struct pass *) = { call_ready, call_signals, call_timers, call_posts, call_tasks };
 	struct rota_context *ctx = p->ctx;
 
-	for (size_t i = 0; i < sizeof phases / sizeof phases[0] && !p->stopped; i++) {
-		phases[i](p);
-		if (ctx->layer != NULL)
-			ctx->layer->ops->end_phase(ctx, ctx->layer);
+	if ((ctx->work & ROTA__LAYER_HAS_WORK) != 0)
+		ctx->layer->ops->end_phase(ctx, ctx->layer);
+	return (p->flags & IS_STOPPED) == 0;
+}
+
+/* The phases after the first, as far as there is something for them. An error handler's ROTA_STOP ends them. */
+static RARE void
+call_others(struct pass *p)
+{
+	struct rota_context *ctx = p->ctx;
+
+	if (!end_phase(p))
+		return;
+	if ((ctx->work & ROTA__HAS_SIGNALS) != 0) {
+		call_signals(p);
+		if (!end_phase(p))
+			return;
 	}
+	if ((p->flags & HAS_TIMERS) != 0) {
+		call_timers(p);
+		if (!end_phase(p))
+			return;
+	}
+	call_posts(p);
+	if (!end_phase(p))
+		return;
+	call_tasks(p);
+	if (!end_phase(p))
+		return;
+	if ((ctx->work & ROTA__LAYER_HAS_WORK) != 0)
+		p->handlers += ctx->layer->ops->end_turn(ctx, ctx->layer);
 }
 
 int
 rota_context_dispatch(struct rota_context *ctx, rota_time timeout, rota_error_fn *error_in_handler, struct rota_dispatchvars *vars)
 {
-	struct pass p = { .ctx = ctx, .error_in_handler = error_in_handler, .vars = vars, .due = ROTA_NEVER };
+	struct pass p;
 	int r;
 
 	if (ctx->state != ROTA__TURN)
 		return -EDEADLK;
+	p.ctx = ctx;
+	p.error_in_handler = error_in_handler;
+	p.vars = vars;
+	p.handlers = 0;
+	p.flags = 0;
 	ctx->state = ROTA__DISPATCHING;
 	r = wait_for_readiness(&p, wait_time(ctx, timeout, vars));
 	if (r >= 0) {
-		call_phases(&p);
-		if (ctx->layer != NULL && !p.stopped)
-			p.handlers += ctx->layer->ops->end_turn(ctx, ctx->layer);
+		call_ready(&p);
+		if (ctx->work != 0 || p.flags != 0 || __atomic_load_n(&ctx->posted, __ATOMIC_RELAXED) != NULL)
+			call_others(&p);
 		if (ctx->meter != NULL)
 			rota__meter_turn(ctx, (uint64_t)p.handlers);
-		r = p.stopped ? -ROTA_ESTOPPED : p.handlers;
+		r = (p.flags & IS_STOPPED) != 0 ? -ROTA_ESTOPPED : p.handlers;
 	}
 	ctx->state = ROTA__TURN;
 	return r;

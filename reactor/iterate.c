@@ -11,7 +11,7 @@
 
 #include "context.h"
 
-static int
+static inline int
 call_hook(struct rota_context *ctx, rota_hook_fn *hook, struct rota_dispatchvars *vars)
 {
 	int r;
@@ -23,7 +23,7 @@ call_hook(struct rota_context *ctx, rota_hook_fn *hook, struct rota_dispatchvars
 }
 
 /* The context is its user's again, and a host may wait on it. */
-static void
+static inline void
 leave(struct rota_context *ctx)
 {
 	ctx->state = ROTA__BETWEEN;
@@ -38,8 +38,8 @@ end_loop(struct rota_context *ctx, int verdict)
 	return verdict;
 }
 
-int
-rota_turn_begin(struct rota_context *ctx, struct rota_dispatchvars *vars)
+static inline int
+begin(struct rota_context *ctx, struct rota_dispatchvars *vars)
 {
 	int r;
 
@@ -63,8 +63,8 @@ rota_turn_begin(struct rota_context *ctx, struct rota_dispatchvars *vars)
 	return ROTA_CONTINUE;
 }
 
-int
-rota_turn_end(struct rota_context *ctx, struct rota_dispatchvars *vars, rota_time wait)
+static inline int
+end(struct rota_context *ctx, struct rota_dispatchvars *vars, rota_time wait)
 {
 	int dispatched;
 	int r;
@@ -87,13 +87,23 @@ rota_turn_end(struct rota_context *ctx, struct rota_dispatchvars *vars, rota_tim
 }
 
 int
+rota_turn_begin(struct rota_context *ctx, struct rota_dispatchvars *vars)
+{
+	return begin(ctx, vars);
+}
+
+int
+rota_turn_end(struct rota_context *ctx, struct rota_dispatchvars *vars, rota_time wait)
+{
+	return end(ctx, vars, wait);
+}
+
+int
 rota_turn(struct rota_context *ctx, struct rota_dispatchvars *vars)
 {
-	int r = rota_turn_begin(ctx, vars);
+	int r = begin(ctx, vars);
 
-	if (r != ROTA_CONTINUE)
-		return r;
-	return rota_turn_end(ctx, vars, vars->timeout);
+	return r == ROTA_CONTINUE ? end(ctx, vars, vars->timeout) : r;
 }
 
 int
@@ -104,9 +114,11 @@ rota_iterate(struct rota_context *ctx, struct rota_dispatchvars *vars)
 
 	if (vars == NULL)
 		vars = &defaults;
-	do
-		r = rota_turn(ctx, vars);
-	while (r == ROTA_CONTINUE);
+	do {
+		r = begin(ctx, vars);
+		if (r == ROTA_CONTINUE)
+			r = end(ctx, vars, vars->timeout);
+	} while (r == ROTA_CONTINUE);
 	return r;
 }
 

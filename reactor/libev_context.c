@@ -15,6 +15,9 @@
 #include "context.h"
 #include "libev_reserve.h"
 
+/* Seconds. libev itself ends a run after a minute, without saying so. */
+#define LONGEST_RUN 59.
+
 struct libev {
 	struct ev_loop *loop;
 	struct rota__reserve reserve;
@@ -30,7 +33,7 @@ _Static_assert(EV_READ == ROTA_READABLE && EV_WRITE == ROTA_WRITABLE, "interests
 static struct libev *
 libev_of(struct rota_context *ctx)
 {
-	return rota_context_own(ctx);
+	return (struct libev *)(void *)ctx->own;
 }
 
 static ev_io *
@@ -42,14 +45,15 @@ io_of(struct rota_target *target)
 static void
 on_io(struct ev_loop *loop, ev_io *io, int events)
 {
-	struct rota_context *ctx = ev_userdata(loop);
+	struct rota_context *ctx = io->data;
 	struct rota_target *target = rota_container_of(io, struct rota_target, words);
 
+	(void)loop;
 	/* The kernel refused the descriptor; libev has stopped the watcher and will not try again. */
 	if ((events & EV_ERROR) != 0)
 		rota_context_report_lost(ctx, target);
 	else
-		rota_context_report(ctx, target, (unsigned)events);
+		rota__target_report(ctx, target, (unsigned)events);
 }
 
 static void
@@ -123,7 +127,6 @@ libev_open(struct rota_context *ctx, void *argument)
 	if (r < 0)
 		goto fail;
 	rota__reserve_enter(&libev->reserve);
-	ev_set_userdata(libev->loop, ctx);
 	libev->epoll_fd = find_epoll_fd(libev->loop);
 	/* Started once, so that libev's array of timers is there and never grows. */
 	ev_timer_init(&libev->timer, on_timer, 3600., 0.);
@@ -156,9 +159,11 @@ libev_free(struct rota_context *ctx)
  * Sees to it that the timer ends the next run after at most left seconds, counted from the end of the last run; returns when it
  * will. A timer that runs already and ends earlier is left alone: starting one costs more than the run it may end for nothing.
  */
-static double
+static inline double
 arm(struct libev *libev, double left)
 {
+	if (left > LONGEST_RUN)
+		left = LONGEST_RUN;
 	if (ev_is_active(&libev->timer)) {
 		double remaining = ev_timer_remaining(libev->loop, &libev->timer);
 
@@ -172,18 +177,6 @@ arm(struct libev *libev, double left)
 	return left;
 }
 
-/* libev waits for a minute at most. Whether the timer ended the wait; otherwise something is ready, or a signal came. */
-static bool
-run_until_timer(struct rota_context *ctx, struct libev *libev)
-{
-	libev->timer_fired = false;
-	do {
-		errno = 0;
-		ev_run(libev->loop, EVRUN_ONCE);
-	} while (!libev->timer_fired && rota__list_is_empty(&ctx->ready) && errno != EINTR);
-	return libev->timer_fired;
-}
-
 static int
 libev_wait(struct rota_context *ctx, rota_time timeout)
 {
@@ -192,17 +185,15 @@ libev_wait(struct rota_context *ctx, rota_time timeout)
 	double left = (double)timeout * 1e-9 + 1e-6;
 
 	rota__reserve_enter(&libev->reserve);
-	if (timeout <= 0) {
+	if (timeout == 0) {
 		ev_run(libev->loop, EVRUN_NOWAIT);
-		left = 0;
-	}
-	while (left > 0 && rota__list_is_empty(&ctx->ready)) {
-		double armed = arm(libev, left);
-
-		if (!run_until_timer(ctx, libev))
-			break;
-		/* It may have been armed for an earlier wait: go on with the rest of this one. */
-		left -= armed;
+	} else {
+		do {
+			libev->timer_fired = false;
+			left -= arm(libev, left);
+			ev_run(libev->loop, EVRUN_ONCE);
+			/* If only the timer did that, it was armed for an earlier wait: go on with the rest of this one. */
+		} while (rota__list_is_empty(&ctx->ready) && libev->timer_fired && left > 0);
 	}
 	rota__reserve_leave();
 	return 0;
@@ -236,6 +227,7 @@ libev_watch(struct rota_context *ctx, struct rota_target *target, unsigned from)
 		if (r < 0)
 			return r;
 		ev_io_init(io, on_io, target->fd, 0);
+		io->data = ctx;
 	}
 	rota__reserve_enter(&libev->reserve);
 	ev_io_stop(libev->loop, io);

@@ -175,5 +175,5 @@ rota__wake_drain(struct rota_context *ctx)
 	uint64_t count;
 
 	(void)!ctx->sys->read(ctx->wake.fd, &count, sizeof count);
-	ctx->signalled = true;
+	ctx->work |= ROTA__HAS_SIGNALS;
 }

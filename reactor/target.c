@@ -140,24 +140,16 @@ rota_target_is_started(const struct rota_target *target)
 	return target->active;
 }
 
-static void
-note(struct rota_context *ctx, struct rota_target *target, unsigned events)
-{
-	target->ready |= (uint8_t)events;
-	if (!rota__link_is_listed(&target->link))
-		rota__list_append(&ctx->ready, &target->link);
-}
-
 void
 rota_context_report(struct rota_context *ctx, struct rota_target *target, unsigned events)
 {
-	events &= target->interest;
-	if (events != 0)
-		note(ctx, target, events);
+	rota__target_report(ctx, target, events);
 }
 
 void
 rota_context_report_lost(struct rota_context *ctx, struct rota_target *target)
 {
-	note(ctx, target, ROTA_LOST | DIRECTIONS);
+	target->ready |= ROTA_LOST | DIRECTIONS;
+	if (!rota__link_is_listed(&target->link))
+		rota__list_append(&ctx->ready, &target->link);
 }

@@ -21,6 +21,7 @@ rota_task_add(struct rota_context *ctx, struct rota_task *task)
 	if (rota__link_is_listed(&task->link))
 		return -EALREADY;
 	rota__list_append(&ctx->tasks, &task->link);
+	ctx->work |= ROTA__HAS_TASKS;
 	if (task == ctx->called_task)
 		ctx->called_task_added = true;
 	rota__context_nearer(ctx, INT64_MIN);
@@ -57,9 +58,9 @@ rota_post(struct rota_context *ctx, struct rota_post *post)
 	return 0;
 }
 
-/* Moves what was posted behind what a budget left over. */
-static void
-collect(struct rota_context *ctx)
+/* Behind what a budget left over. */
+void
+rota__posts_collect(struct rota_context *ctx)
 {
 	struct rota_post *newest = __atomic_exchange_n(&ctx->posted, NULL, __ATOMIC_ACQUIRE);
 	struct rota_post *oldest = NULL;
@@ -76,6 +77,7 @@ collect(struct rota_context *ctx)
 		return;
 	*ctx->posts_end = oldest;
 	ctx->posts_end = &last->next;
+	ctx->work |= ROTA__HAS_POSTS;
 }
 
 struct rota_post *
@@ -86,22 +88,10 @@ rota__posts_take(struct rota_context *ctx)
 	if (post == NULL)
 		return NULL;
 	ctx->posts = post->next;
-	if (ctx->posts == NULL)
+	if (ctx->posts == NULL) {
 		ctx->posts_end = &ctx->posts;
+		ctx->work &= ~ROTA__HAS_POSTS;
+	}
 	__atomic_store_n(&post->queued, 0, __ATOMIC_RELEASE);
 	return post;
-}
-
-bool
-rota__posts_collect(struct rota_context *ctx)
-{
-	if (__atomic_load_n(&ctx->posted, __ATOMIC_RELAXED) != NULL)
-		collect(ctx);
-	return ctx->posts != NULL;
-}
-
-bool
-rota__posts_are_waiting(const struct rota_context *ctx)
-{
-	return ctx->posts != NULL || __atomic_load_n(&ctx->posted, __ATOMIC_RELAXED) != NULL;
 }

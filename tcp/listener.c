@@ -59,7 +59,7 @@ finish(struct rota_listener *listener, enum rota_reason reason, int error)
 	listener->target.fd = -1;
 	rota__list_remove(&listener->link);
 	rota__list_append(&tcp->ended_listeners, &listener->link);
-	rota__context_nearer(listener->ctx, INT64_MIN);
+	rota__tcp_note_work(listener->ctx);
 }
 
 /* Waits until there may be descriptors or memory again. The peers wait in the backlog. */

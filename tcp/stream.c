@@ -27,7 +27,7 @@ rota__stream_make_busy(struct rota_stream *stream)
 		return;
 	rota__list_remove(&stream->link);
 	rota__list_append(&tcp->busy, &stream->link);
-	rota__context_nearer(stream->ctx, INT64_MIN);
+	rota__tcp_note_work(stream->ctx);
 }
 
 void

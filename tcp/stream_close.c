@@ -130,7 +130,7 @@ rota__stream_finish(struct rota_stream *stream, enum rota_reason reason, int err
 	rota_timer_stop(stream->ctx, &stream->timer);
 	rota__list_remove(&stream->link);
 	rota__list_append(&tcp->ended, &stream->link);
-	rota__context_nearer(stream->ctx, INT64_MIN);
+	rota__tcp_note_work(stream->ctx);
 }
 
 void
@@ -184,6 +184,7 @@ rota__stream_drop(struct rota_stream *stream)
 		rota_timer_stop(stream->ctx, &stream->timer);
 		rota__list_remove(&stream->link);
 		rota__list_append(&tcp->ended, &stream->link);
+		rota__tcp_note_work(stream->ctx);
 	}
 	if ((stream->flags & ROTA__DROPPED) == 0)
 		tcp->streams--;

@@ -55,13 +55,20 @@ deliver_streams(struct rota__tcp *tcp)
 	return handlers;
 }
 
+/* What is left is for the next turn. */
+static void
+note_left(struct rota_context *ctx, const struct rota__tcp *tcp)
+{
+	if (rota__list_is_empty(&tcp->busy) && rota__list_is_empty(&tcp->ended) && rota__list_is_empty(&tcp->ended_listeners))
+		ctx->work &= ~ROTA__LAYER_HAS_WORK;
+}
+
 static int
 end_turn(struct rota_context *ctx, struct rota__layer *layer)
 {
 	struct rota__tcp *tcp = tcp_of(layer);
 	int handlers = 0;
 
-	(void)ctx;
 	if (!rota__list_is_empty(&tcp->ended))
 		handlers += deliver_streams(tcp);
 	if (!rota__list_is_empty(&tcp->ended_listeners))
@@ -69,16 +76,8 @@ end_turn(struct rota_context *ctx, struct rota__layer *layer)
 	/* What those handlers sent leaves with this turn; handlers that are due for it are called in the next one. */
 	for (struct rota_link *link = tcp->busy.next; link != &tcp->busy; link = link->next)
 		rota__output_write_queue(stream_of(link));
+	note_left(ctx, tcp);
 	return handlers;
-}
-
-static bool
-has_work(const struct rota__layer *layer)
-{
-	const struct rota__tcp *tcp = rota_container_of(layer, const struct rota__tcp, layer);
-
-	return !rota__list_is_empty(&tcp->busy) || !rota__list_is_empty(&tcp->ended) ||
-		!rota__list_is_empty(&tcp->ended_listeners);
 }
 
 static size_t
@@ -119,11 +118,10 @@ close_all(struct rota_context *ctx, struct rota__layer *layer)
 {
 	struct rota__tcp *tcp = tcp_of(layer);
 
-	(void)ctx;
 	each_stream(&tcp->resting, rota_stream_abort);
 	each_stream(&tcp->busy, rota_stream_abort);
 	rota__listeners_close(tcp);
-	return has_work(layer);
+	return (ctx->work & ROTA__LAYER_HAS_WORK) != 0;
 }
 
 static void
@@ -136,7 +134,6 @@ free_tcp(struct rota_context *ctx, struct rota__layer *layer)
 static const struct rota__layer_ops tcp_ops = {
 	.end_phase = end_phase,
 	.end_turn = end_turn,
-	.has_work = has_work,
 	.streams = streams,
 	.forked = forked,
 	.close_all = close_all,

@@ -48,6 +48,14 @@ rota__tcp(const struct rota_context *ctx)
 	return rota_container_of(ctx->layer, struct rota__tcp, layer);
 }
 
+/* A stream or listener was put in one of the lists that a turn sees to. */
+static inline void
+rota__tcp_note_work(struct rota_context *ctx)
+{
+	ctx->work |= ROTA__LAYER_HAS_WORK;
+	rota__context_nearer(ctx, INT64_MIN);
+}
+
 static inline bool
 rota__is_dispatching(const struct rota_context *ctx)
 {
