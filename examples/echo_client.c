@@ -357,6 +357,7 @@ static int
 client_end_due(struct rota_context *ctx, struct rota_timer *timer)
 {
 	struct client *client = rota_container_of(timer, struct client, end);
+	const int seconds = (int)(ENDING_TIMEOUT / ROTA_SECOND);
 	uint64_t missing = 0;
 	uint64_t i;
 
@@ -367,10 +368,13 @@ client_end_due(struct rota_context *ctx, struct rota_timer *timer)
 	}
 	for (i = 0; i < client->started; i++)
 		missing += connection_missing(&client->connections[i]);
-	client_fail(client,
-		"%s has not sent %llu bytes back or not ended, after %d s: is it stuck?",
-		client_address(client), (unsigned long long)missing,
-		(int)(ENDING_TIMEOUT / ROTA_SECOND));
+	if (missing > 0)
+		client_fail(client,
+			"%s has not sent the last %llu bytes back within %d s: is it stuck?",
+			client_address(client), (unsigned long long)missing, seconds);
+	else
+		client_fail(client, "%s has not ended its connections within %d s: is it stuck?",
+			client_address(client), seconds);
 	return 0;
 }
 
@@ -454,7 +458,7 @@ client_run(struct client *client)
 	echo_report_erase();
 	if (client->options->json)
 		echo_report_json(client->options, &client->result);
-	else
+	else if (client->result.messages > 0 || !client_has_failed(client))
 		echo_report_text(client->options, &client->result);
 	if (program_flush(ECHO_NAME) != 0)
 		status = PROGRAM_FAILED;

@@ -104,10 +104,10 @@ print_rows(const struct histogram *latency)
 	for (i = 0; i < count; i++) {
 		int bar = (int)((double)rows[i].count * BAR / (double)highest + 0.5);
 
-		printf("  %8s to %8s  %5.1f %%  %.*s\n", format_duration(rows[i].from, from),
+		printf("  %8s to %8s  %5.1f %%%s%.*s\n", format_duration(rows[i].from, from),
 			format_duration(rows[i].end, end),
-			100.0 * (double)rows[i].count / (double)latency->count, bar,
-			"########################################");
+			100.0 * (double)rows[i].count / (double)latency->count, bar > 0 ? "  " : "",
+			bar, "########################################");
 	}
 }
 

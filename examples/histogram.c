@@ -8,6 +8,9 @@
 #define SUB_BITS 6
 #define SUB_COUNT ((size_t)1 << SUB_BITS)
 
+/* The part of the values, at each end, that does not widen the rows. */
+#define OUTSIDE 0.001
+
 static size_t
 bucket_of(uint64_t value)
 {
@@ -64,8 +67,8 @@ histogram_quantile(const struct histogram *histogram, double part)
 size_t
 histogram_rows(const struct histogram *histogram, struct histogram_row *rows, size_t size)
 {
-	size_t first = bucket_of(histogram->least);
-	size_t last = bucket_of(histogram_quantile(histogram, 0.999));
+	size_t first = bucket_of(histogram_quantile(histogram, OUTSIDE));
+	size_t last = bucket_of(histogram_quantile(histogram, 1 - OUTSIDE));
 	size_t width = 1;
 	size_t count, i;
 
@@ -80,8 +83,8 @@ histogram_rows(const struct histogram *histogram, struct histogram_row *rows, si
 		rows[i].end = bucket_from(first + (i + 1) * width);
 		rows[i].count = 0;
 	}
-	for (i = first; i < HISTOGRAM_BUCKETS; i++) {
-		size_t row = (i - first) / width;
+	for (i = 0; i < HISTOGRAM_BUCKETS; i++) {
+		size_t row = i < first ? 0 : (i - first) / width;
 
 		rows[row < count ? row : count - 1].count += histogram->buckets[i];
 	}

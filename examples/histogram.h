@@ -33,8 +33,8 @@ void histogram_add(struct histogram *histogram, uint64_t value);
 uint64_t histogram_quantile(const struct histogram *histogram, double part);
 
 /*
- * Writes at most size rows of equal width, as seen by a logarithm; the last one also counts the
- * thousandth of the values that lies above. Returns how many, 0 when there are no values.
+ * Writes at most size rows of equal width, as seen by a logarithm; the first and the last one also
+ * count the thousandth of the values that lies beyond. Returns how many, 0 when there are no values.
  */
 size_t histogram_rows(const struct histogram *histogram, struct histogram_row *rows, size_t size);
 

@@ -25,8 +25,7 @@ static const struct {
 	const char *advice;
 } advices[] = {
 	{ EADDRINUSE, "choose another port or stop what listens there" },
-	{ EADDRNOTAVAIL,
-		"give an address of this machine, or use fewer connections: ports run out" },
+	{ EADDRNOTAVAIL, "it is not this machine's, or no local port is left" },
 	{ EACCES,
 		"choose a port above 1023 or a path that you may use, or run it as another user" },
 	{ EPERM, "a firewall or a sandbox forbids it" },
@@ -105,6 +104,15 @@ log_line(struct rota_context *ctx, int level, const char *line, void *userdata)
 	program_warn(userdata, "%s", line);
 }
 
+/* As rota_strerror, to stand within a sentence. */
+static const char *
+error_text(int error, char *buffer, size_t size)
+{
+	rota_strerror(error, buffer, size);
+	buffer[0] = (char)tolower((unsigned char)buffer[0]);
+	return buffer;
+}
+
 const char *
 program_explain(int error, char *buffer, size_t size)
 {
@@ -116,8 +124,7 @@ program_explain(int error, char *buffer, size_t size)
 		if (advices[i].error == abs(error))
 			advice = advices[i].advice;
 	}
-	rota_strerror(error, text, sizeof(text));
-	text[0] = (char)tolower((unsigned char)text[0]);
+	error_text(error, text, sizeof(text));
 	snprintf(buffer, size, "%s (%s)%s%s", text, rota_error_name(error), advice ? ": " : "",
 		advice ? advice : "");
 	return buffer;
@@ -391,6 +398,6 @@ program_address(const char *name, const char *option, const char *text,
 
 	if (r < 0)
 		return program_misuse(name, "%s '%s': %s", option, text,
-			rota_strerror(r, reason, sizeof(reason)));
+			error_text(r, reason, sizeof(reason)));
 	return 0;
 }
