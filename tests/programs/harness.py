@@ -312,12 +312,13 @@ def reset(connection):
     connection.close()
 
 
-def is_refused(address):
+def is_served(address):
     try:
         connect(address).close()
-    except ConnectionRefusedError:
-        return True
-    return False
+    # Reset: it was in the backlog when the listener closed.
+    except (ConnectionRefusedError, ConnectionResetError, FileNotFoundError):
+        return False
+    return True
 
 
 def noise(size, seed=1):
