@@ -169,8 +169,8 @@ void rota__wake_close(struct rota_context *ctx);
 void rota__wake_up(struct rota_context *ctx);
 /* The wake target was ready: empties it. */
 void rota__wake_drain(struct rota_context *ctx);
-/* The next signal of this context that came and was not delivered; NULL when there is none. */
-struct rota_signal *rota__signals_take(struct rota_context *ctx);
+/* The next signal of this context, by number, after *number, that came and was not delivered; NULL when there is none. */
+struct rota_signal *rota__signals_take(struct rota_context *ctx, int *number);
 bool rota__signal_is_started(const struct rota_context *ctx, const struct rota_signal *signal, int number);
 void rota__signals_stop_all(struct rota_context *ctx);
 

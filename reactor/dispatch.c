@@ -189,9 +189,9 @@ call_signals(struct pass *p)
 {
 	struct rota_context *ctx = p->ctx;
 	struct rota_signal *signal;
+	int number = 0;
 
-	while ((signal = rota__signals_take(ctx)) != NULL) {
-		int number = signal->number;
+	while ((signal = rota__signals_take(ctx, &number)) != NULL) {
 		int r = signal->handler(ctx, signal, signal->userdata);
 
 		if (r < 0) {

@@ -94,10 +94,10 @@ rota__signal_is_started(const struct rota_context *ctx, const struct rota_signal
 }
 
 struct rota_signal *
-rota__signals_take(struct rota_context *ctx)
+rota__signals_take(struct rota_context *ctx, int *number)
 {
-	for (int number = 1; number < NSIG; number++) {
-		struct entry *entry = &table[number];
+	while (++*number < NSIG) {
+		struct entry *entry = &table[*number];
 
 		if (__atomic_load_n(&entry->owner, __ATOMIC_ACQUIRE) != ctx)
 			continue;
