@@ -10,7 +10,7 @@
  * that end a unix path kept here ends in a NUL that its length counts, as the kernel's do, and an
  * abstract name has exactly its length. What an address does not use of the struct is zero.
  */
-#include <rota/address.h>
+#include "address.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -497,4 +497,10 @@ rota_address_is_equal(const struct rota_address *a, const struct rota_address *b
 	default:
 		return false;
 	}
+}
+
+bool
+rota__address_is_unnamed(const struct rota_address *address)
+{
+	return address->fd < 0 && address->socket.any.sa_family == AF_UNIX && address->length <= offsetof(struct sockaddr_un, sun_path);
 }

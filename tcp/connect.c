@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "address.h"
 #include "allocator.h"
 #include "stream.h"
 
@@ -189,7 +190,7 @@ rota_connect_address(struct rota_context *ctx, const struct rota_address *addres
 
 	if (r < 0)
 		return r;
-	if (address->fd >= 0)
+	if (address->fd >= 0 || rota__address_is_unnamed(address))
 		return -EINVAL;
 	r = make(ctx, address, options, &stream);
 	if (r < 0)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "address.h"
 #include "allocator.h"
 #include "listen.h"
 #include "options.h"
@@ -239,7 +240,7 @@ rota_listen_address(struct rota_context *ctx, const struct rota_address *address
 
 	if (options == NULL)
 		options = &defaults;
-	if (options->size != sizeof *options || options->backlog <= 0)
+	if (options->size != sizeof *options || options->backlog <= 0 || rota__address_is_unnamed(address))
 		return -EINVAL;
 	r = rota__tcp_of(ctx, &tcp);
 	if (r < 0)

@@ -17,7 +17,8 @@ ROTA_BEGIN_DECLS
  * reason (refused, connect timeout, cancelled, system). Cancel with rota_stream_abort. options, NULL for the defaults, are
  * copied. userdata is given to options->handlers.
  *
- * Returns 0; an error of rota_address_parse; -EINVAL for options that make no sense, or fd:N; -ENOMEM; -ECANCELED while
+ * Returns 0; an error of rota_address_parse; -EINVAL for options that make no sense, for fd:N, or for a unix
+ * socket without a name; -ENOMEM; -ECANCELED while
  * the context is being freed. After a failure no
  * handler is called. What the kernel says, also when it cannot make a socket, comes by on_close.
  */

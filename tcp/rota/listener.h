@@ -52,7 +52,8 @@ struct rota_listener_options {
  * whose socket nobody listens on any more is replaced; the path is removed when the listener closes. For fd:N the descriptor
  * becomes the library's, on success only.
  *
- * Returns 0; an error of rota_address_parse; -EINVAL for options that make no sense, or an fd:N that does not listen; the
+ * Returns 0; an error of rota_address_parse; -EINVAL for options that make no sense, an fd:N that does not
+ * listen, or a unix socket without a name (to which the kernel would give one that anybody can find); the
  * errno of socket, bind or listen (-EADDRINUSE, -EACCES …); -ENOMEM; -ECANCELED while the context is being freed. After a failure no handler is called.
  */
 ROTA_API int rota_listen(struct rota_context *ctx, const char *text, const struct rota_listener_options *options,
