@@ -3,22 +3,14 @@
  * echo_server.c - sends back what it gets, and ends a connection when its peer does.
  *
  * Backpressure needs no code: a stream whose output is full is not read, so what is sent in on_data
- * is never refused. The list of sessions is only there to close them in order when the program is
- * told to end.
+ * is never refused.
  */
 #include "echo.h"
 #include "program.h"
 
-struct session {
-	struct rota_stream *stream;
-	struct session *next;
-	struct session **link; /* what points to this session */
-};
-
 struct server {
 	struct program program;
 	struct rota_listener *listeners[ECHO_LISTENERS]; /* NULL once closed */
-	struct session *sessions;
 };
 
 static ssize_t
@@ -30,37 +22,9 @@ session_data(struct rota_stream *stream, const void *bytes, size_t len, void *us
 	return r < 0 ? r : (ssize_t)len;
 }
 
-static void
-session_close(struct rota_stream *stream, const struct rota_close_info *why, void *userdata)
-{
-	struct session *session = rota_stream_session(stream);
-
-	(void)why;
-	(void)userdata;
-	*session->link = session->next;
-	if (session->next)
-		session->next->link = session->link;
-}
-
 static const struct rota_stream_handlers session_handlers = {
 	.on_data = session_data,
-	.on_close = session_close,
 };
-
-static void
-listener_accept(struct rota_listener *listener, struct rota_stream *stream, void *userdata)
-{
-	struct session *session = rota_stream_session(stream);
-	struct server *server = userdata;
-
-	(void)listener;
-	session->stream = stream;
-	session->next = server->sessions;
-	session->link = &server->sessions;
-	if (session->next)
-		session->next->link = &session->next;
-	server->sessions = session;
-}
 
 static void
 listener_paused(struct rota_listener *listener, int error, void *userdata)
@@ -92,25 +56,28 @@ listener_close(struct rota_listener *listener, const struct rota_close_info *why
 }
 
 static const struct rota_listener_handlers listener_handlers = {
-	.on_accept = listener_accept,
 	.on_paused = listener_paused,
 	.on_close = listener_close,
 };
 
 static void
+close_stream(struct rota_stream *stream, void *userdata)
+{
+	(void)userdata;
+	rota_stream_close(stream);
+}
+
+static void
 server_drain(struct program *program)
 {
 	struct server *server = rota_container_of(program, struct server, program);
-	struct session *session;
 	size_t i;
 
 	for (i = 0; i < ECHO_LISTENERS; i++) {
 		if (server->listeners[i])
 			rota_listener_close(server->listeners[i]);
 	}
-	/* No on_close comes in here, so the list stays as it is. */
-	for (session = server->sessions; session; session = session->next)
-		rota_stream_close(session->stream);
+	rota_stream_each(program->ctx, close_stream, NULL);
 }
 
 static int
@@ -121,7 +88,6 @@ server_listen(struct server *server, const struct echo_server_options *options)
 	int r;
 
 	listening.stream.handlers = &session_handlers;
-	listening.stream.session_size = sizeof(struct session);
 	for (i = 0; i < options->count; i++) {
 		r = program_listen(&server->program, &options->addresses[i], &listening,
 			&listener_handlers, server, &server->listeners[i]);
@@ -134,7 +100,7 @@ server_listen(struct server *server, const struct echo_server_options *options)
 int
 echo_serve(const struct echo_server_options *options)
 {
-	struct server server = { .sessions = NULL };
+	struct server server = { .listeners = { NULL } };
 	int status;
 
 	status = program_open(&server.program, ECHO_NAME, server_drain);

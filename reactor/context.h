@@ -68,6 +68,7 @@ struct rota_context {
 	/* target.c: who watches which descriptor, and what is ready, first those that a budget left over. */
 	struct rota_target **targets;
 	size_t target_slots;
+	size_t target_capacity;
 	struct rota_link ready;
 	bool changed; /* an interest, since the last flush */
 	bool hosted;  /* its descriptor was asked for, so changes must be known to the kernel whenever the host waits */

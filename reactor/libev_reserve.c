@@ -124,9 +124,11 @@ rota__reserve_grow(struct rota__reserve *reserve, int fd)
 
 		if (spare != NULL && spare->capacity >= size)
 			continue;
-		spare = block_realloc(spare, size);
+		/* Not grown but replaced: growing would copy, and so touch, memory that nobody may ever use. */
+		spare = block_realloc(NULL, size);
 		if (spare == NULL)
 			return -ENOMEM;
+		rota__free(reserve->spares[i]);
 		reserve->spares[i] = spare;
 	}
 	reserve->descriptors = descriptors;

@@ -11,23 +11,24 @@
 
 #define DIRECTIONS (ROTA_READABLE | ROTA_WRITABLE)
 
+/* The table is known up to the highest descriptor so far; what is behind it is not touched, and costs nothing. */
 static int
 make_room(struct rota_context *ctx, size_t fd)
 {
-	size_t slots = ctx->target_slots > 0 ? ctx->target_slots : 64;
-	struct rota_target **targets;
+	size_t capacity = ctx->target_capacity > 0 ? ctx->target_capacity : 64;
 
-	if (fd < ctx->target_slots)
-		return 0;
-	while (slots <= fd)
-		slots *= 2;
-	targets = rota__realloc(ctx->targets, slots * sizeof(struct rota_target *));
-	if (targets == NULL)
-		return -ENOMEM;
-	for (size_t i = ctx->target_slots; i < slots; i++)
-		targets[i] = NULL;
-	ctx->targets = targets;
-	ctx->target_slots = slots;
+	while (capacity <= fd)
+		capacity *= 2;
+	if (capacity > ctx->target_capacity) {
+		struct rota_target **targets = rota__realloc(ctx->targets, capacity * sizeof(struct rota_target *));
+
+		if (targets == NULL)
+			return -ENOMEM;
+		ctx->targets = targets;
+		ctx->target_capacity = capacity;
+	}
+	while (ctx->target_slots <= fd)
+		ctx->targets[ctx->target_slots++] = NULL;
 	return 0;
 }
 

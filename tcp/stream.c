@@ -111,7 +111,8 @@ int
 rota__stream_new(struct rota_context *ctx, struct rota__options *options, rota_time timeout, struct rota_stream **ret_stream)
 {
 	struct rota__tcp *tcp = rota__tcp(ctx);
-	struct rota_stream *stream = rota__calloc(SESSION_OFFSET + options->values.session_size);
+	size_t session_size = options->values.session_size;
+	struct rota_stream *stream = rota__calloc(session_size > 0 ? SESSION_OFFSET + session_size : sizeof *stream);
 	rota_time now = rota_context_now(ctx);
 	int r;
 

@@ -86,8 +86,9 @@ streams(const struct rota__layer *layer)
 	return rota_container_of(layer, const struct rota__tcp, layer)->streams;
 }
 
+/* visit may do anything to any stream, so each is back in the list before it is visited. */
 static void
-each_stream(struct rota_link *list, void (*visit)(struct rota_stream *stream))
+each_stream(struct rota_link *list, rota_stream_fn *visit, void *userdata)
 {
 	struct rota_link batch;
 	struct rota_link *link;
@@ -96,8 +97,32 @@ each_stream(struct rota_link *list, void (*visit)(struct rota_stream *stream))
 	rota__list_prepend_all(&batch, list);
 	while ((link = rota__list_pop(&batch)) != NULL) {
 		rota__list_append(list, link);
-		visit(stream_of(link));
+		visit(stream_of(link), userdata);
 	}
+}
+
+void
+rota_stream_each(struct rota_context *ctx, rota_stream_fn *visit, void *userdata)
+{
+	if (ctx->layer == NULL)
+		return;
+	/* The busy first: what is visited may become busy, but not resting. */
+	each_stream(&rota__tcp(ctx)->busy, visit, userdata);
+	each_stream(&rota__tcp(ctx)->resting, visit, userdata);
+}
+
+static void
+drop_stream(struct rota_stream *stream, void *userdata)
+{
+	(void)userdata;
+	rota__stream_drop(stream);
+}
+
+static void
+abort_stream(struct rota_stream *stream, void *userdata)
+{
+	(void)userdata;
+	rota_stream_abort(stream);
 }
 
 static void
@@ -105,10 +130,8 @@ forked(struct rota_context *ctx, struct rota__layer *layer, unsigned flags)
 {
 	struct rota__tcp *tcp = tcp_of(layer);
 
-	(void)ctx;
-	each_stream(&tcp->ended, rota__stream_drop);
-	each_stream(&tcp->resting, rota__stream_drop);
-	each_stream(&tcp->busy, rota__stream_drop);
+	each_stream(&tcp->ended, drop_stream, NULL);
+	rota_stream_each(ctx, drop_stream, NULL);
 	if ((flags & ROTA_FORK_KEEP_LISTENERS) == 0)
 		rota__listeners_drop(tcp);
 }
@@ -118,8 +141,7 @@ close_all(struct rota_context *ctx, struct rota__layer *layer)
 {
 	struct rota__tcp *tcp = tcp_of(layer);
 
-	each_stream(&tcp->resting, rota_stream_abort);
-	each_stream(&tcp->busy, rota_stream_abort);
+	rota_stream_each(ctx, abort_stream, NULL);
 	rota__listeners_close(tcp);
 	return (ctx->work & ROTA__LAYER_HAS_WORK) != 0;
 }

@@ -204,6 +204,15 @@ ROTA_API bool rota_stream_is_open(const struct rota_stream *stream);
 ROTA_API int rota_stream_local(const struct rota_stream *stream, struct rota_address *ret_address);
 ROTA_API int rota_stream_peer(const struct rota_stream *stream, struct rota_address *ret_address);
 
+/* Is given each stream; it may close, abort or open any. */
+typedef void rota_stream_fn(struct rota_stream *stream, void *userdata);
+
+/*
+ * Calls visit for every stream of the context that is connecting, open or closing, in no particular order; those that visit opens
+ * may be left out. To drain: close the listeners, then each stream.
+ */
+ROTA_API void rota_stream_each(struct rota_context *ctx, rota_stream_fn *visit, void *userdata);
+
 ROTA_END_DECLS
 
 #endif
