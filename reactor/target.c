@@ -150,7 +150,7 @@ rota_context_report(struct rota_context *ctx, struct rota_target *target, unsign
 void
 rota_context_report_lost(struct rota_context *ctx, struct rota_target *target)
 {
-	target->ready |= ROTA_LOST | DIRECTIONS;
+	target->ready |= (uint8_t)(ROTA_LOST | target->interest);
 	if (!rota__link_is_listed(&target->link))
 		rota__list_append(&ctx->ready, &target->link);
 }
