@@ -1,0 +1,614 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rig: see rig.h.
+ */
+#include "rig.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "faulty_allocator.h"
+#include "faulty_sys.h"
+
+#define PATIENCE 10000 /* milliseconds */
+
+static void
+tell(struct end *end, enum end_event event)
+{
+	bool is_outermost = !end->is_in_act;
+
+	end->told[event]++;
+	if (end->act == NULL)
+		return;
+	end->is_in_act = true;
+	end->act(end, event);
+	if (is_outermost)
+		end->is_in_act = false;
+}
+
+static void
+check_told(const struct end *end, const struct rota_stream *stream)
+{
+	assert_int_equal(end->told[END_CLOSE], 0);
+	assert_ptr_equal(end->stream, stream);
+	assert_false(end->is_in_act);
+}
+
+static void
+on_open(struct rota_stream *stream, void *userdata)
+{
+	struct end *end = userdata;
+
+	check_told(end, stream);
+	assert_int_equal(end->told[END_OPEN], 0);
+	assert_int_equal(end->told[END_DATA], 0);
+	tell(end, END_OPEN);
+}
+
+static void
+keep(struct end *end, const void *bytes, size_t len)
+{
+	if (!end->forgets) {
+		end->bytes = realloc(end->bytes, end->len + len);
+		assert_non_null(end->bytes);
+		memcpy(end->bytes + end->len, bytes, len);
+	}
+	end->len += len;
+}
+
+static ssize_t
+on_data(struct rota_stream *stream, const void *bytes, size_t len, void *userdata)
+{
+	struct end *end = userdata;
+
+	check_told(end, stream);
+	assert_int_equal(end->told[END_END], 0);
+	if (!end->takes_nothing) {
+		keep(end, bytes, len);
+		if (end->echoes && rota_stream_send(stream, bytes, len) < 0)
+			end->refused += len;
+	}
+	tell(end, END_DATA);
+	return end->takes_nothing ? 0 : (ssize_t)len;
+}
+
+static void
+on_drain(struct rota_stream *stream, void *userdata)
+{
+	check_told(userdata, stream);
+	tell(userdata, END_DRAIN);
+}
+
+static void
+on_end(struct rota_stream *stream, void *userdata)
+{
+	struct end *end = userdata;
+
+	check_told(end, stream);
+	assert_int_equal(end->told[END_END], 0);
+	if (end->echoes)
+		rota_stream_end(stream);
+	tell(end, END_END);
+}
+
+static void
+on_close(struct rota_stream *stream, const struct rota_close_info *why, void *userdata)
+{
+	struct end *end = userdata;
+
+	check_told(end, stream);
+	end->why = *why;
+	assert_non_null(why->text);
+	strncpy(end->text, why->text, sizeof end->text - 1);
+	end->why.text = end->text;
+	tell(end, END_CLOSE);
+	end->stream = NULL;
+}
+
+const struct rota_stream_handlers end_handlers = {
+	.on_open = on_open,
+	.on_data = on_data,
+	.on_drain = on_drain,
+	.on_end = on_end,
+	.on_close = on_close,
+};
+
+struct rota_stream_options
+end_options(void)
+{
+	struct rota_stream_options options = ROTA_STREAM_OPTIONS_INIT;
+
+	options.handlers = &end_handlers;
+	return options;
+}
+
+int
+end_connect(struct rota_context *ctx, struct end *end, const char *text,
+	const struct rota_stream_options *options)
+{
+	const struct rota_stream_options defaults = end_options();
+
+	return rota_connect(ctx, text, options != NULL ? options : &defaults, end, &end->stream);
+}
+
+void
+end_adopt(struct end *end, struct rota_stream *stream)
+{
+	end->stream = stream;
+	rota_stream_set_handlers(stream, &end_handlers, end);
+}
+
+/* What make_ends and make_door made, to be freed after the context. */
+static struct made {
+	struct made *next;
+	struct end *ends;
+	size_t count;
+	struct door door;
+} * all_made;
+
+static struct made *
+make(void)
+{
+	struct made *made = calloc(1, sizeof *made);
+
+	assert_non_null(made);
+	made->next = all_made;
+	all_made = made;
+	return made;
+}
+
+struct end *
+make_ends(size_t count)
+{
+	struct made *made = make();
+
+	made->ends = calloc(count, sizeof *made->ends);
+	assert_non_null(made->ends);
+	made->count = count;
+	return made->ends;
+}
+
+struct end *
+make_echoes(size_t count)
+{
+	struct end *ends = make_ends(count);
+
+	for (size_t i = 0; i < count; i++)
+		ends[i].echoes = true;
+	return ends;
+}
+
+struct door *
+make_door(struct end *ends, size_t room)
+{
+	struct made *made = make();
+
+	made->door.ends = ends;
+	made->door.room = room;
+	return &made->door;
+}
+
+static void
+forget_made(void)
+{
+	while (all_made != NULL) {
+		struct made *made = all_made;
+
+		all_made = made->next;
+		for (size_t i = 0; i < made->count; i++)
+			free(made->ends[i].bytes);
+		free(made->ends);
+		free(made);
+	}
+}
+
+static void
+on_accept(struct rota_listener *listener, struct rota_stream *stream, void *userdata)
+{
+	struct door *door = userdata;
+	size_t number = (size_t)door->accepted++;
+
+	assert_ptr_equal(door->listener, listener);
+	if (number < door->room) {
+		door->ends[number].stream = stream;
+		rota_stream_set_userdata(stream, &door->ends[number]);
+	} else {
+		rota_stream_set_handlers(stream, NULL, NULL);
+		rota_stream_abort(stream);
+	}
+	if (door->on_accept != NULL)
+		door->on_accept(door, stream);
+}
+
+static void
+on_paused(struct rota_listener *listener, int error, void *userdata)
+{
+	struct door *door = userdata;
+
+	assert_ptr_equal(door->listener, listener);
+	door->paused++;
+	door->paused_error = error;
+	if (door->on_paused != NULL)
+		door->on_paused(door, NULL);
+}
+
+static void
+on_listener_close(struct rota_listener *listener, const struct rota_close_info *why, void *userdata)
+{
+	struct door *door = userdata;
+
+	assert_ptr_equal(door->listener, listener);
+	assert_int_equal(door->closed, 0);
+	assert_non_null(why->text);
+	door->closed++;
+	door->why = *why;
+	if (door->on_close != NULL)
+		door->on_close(door, NULL);
+	door->listener = NULL;
+}
+
+const struct rota_listener_handlers door_handlers = {
+	.on_accept = on_accept,
+	.on_paused = on_paused,
+	.on_close = on_listener_close,
+};
+
+struct rota_listener_options
+door_options(void)
+{
+	struct rota_listener_options options = ROTA_LISTENER_OPTIONS_INIT;
+
+	options.stream.handlers = &end_handlers;
+	return options;
+}
+
+int
+door_open(struct rota_context *ctx, struct door *door, const char *text,
+	const struct rota_listener_options *options)
+{
+	const struct rota_listener_options defaults = door_options();
+	struct rota_address address;
+	int r;
+
+	if (options == NULL)
+		options = &defaults;
+	r = rota_listen(ctx, text, options, &door_handlers, door, &door->listener);
+	if (r < 0)
+		return r;
+	if (rota_listener_address(door->listener, &address) == 0)
+		rota_address_format(&address, door->text, sizeof door->text);
+	return 0;
+}
+
+/* Turns */
+
+struct number {
+	const int *number;
+	int value;
+};
+
+static bool
+is_as_large(struct rota_context *ctx, void *userdata)
+{
+	const struct number *wanted = userdata;
+
+	(void)ctx;
+	return *wanted->number >= wanted->value;
+}
+
+void
+wait_for(struct rota_context *ctx, const int *number, int value)
+{
+	struct number wanted = { number, value };
+
+	assert_int_equal(turn_until(ctx, is_as_large, &wanted), 0);
+}
+
+struct size {
+	const size_t *size;
+	size_t value;
+};
+
+static bool
+is_size_as_large(struct rota_context *ctx, void *userdata)
+{
+	const struct size *wanted = userdata;
+
+	(void)ctx;
+	return *wanted->size >= wanted->value;
+}
+
+void
+wait_for_size(struct rota_context *ctx, const size_t *size, size_t value)
+{
+	struct size wanted = { size, value };
+
+	assert_int_equal(turn_until(ctx, is_size_as_large, &wanted), 0);
+}
+
+static bool
+has_input(int fd, int patience)
+{
+	struct pollfd polled = { .fd = fd, .events = POLLIN };
+
+	return poll(&polled, 1, patience) > 0;
+}
+
+/* Turns that wait for a peer which is not in the context do so by looking at it, for a while. */
+void
+wait_for_input(struct rota_context *ctx, int fd)
+{
+	for (int i = 0; i < PATIENCE && !has_input(fd, 0); i++) {
+		spin(ctx, 1);
+		if (has_input(fd, 1))
+			break;
+	}
+	assert_true(has_input(fd, 0));
+}
+
+void
+spin(struct rota_context *ctx, int turns)
+{
+	struct rota_dispatchvars vars = ROTA_DISPATCHVARS_INIT;
+
+	assert_int_equal(take_turns(ctx, &vars, turns), ROTA_CONTINUE);
+}
+
+/* Peers */
+
+static struct rota_address
+parse(const char *text)
+{
+	struct rota_address address;
+
+	assert_int_equal(rota_address_parse(text, &address), 0);
+	return address;
+}
+
+static int
+make_socket(const struct rota_address *address, int flags)
+{
+	int fd = socket(address->socket.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void
+format_local(int fd, char ret_text[ROTA_ADDRESS_TEXT])
+{
+	struct sockaddr_storage local;
+	socklen_t length = sizeof local;
+	struct rota_address address;
+
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&local, &length), 0);
+	assert_int_equal(rota_address_from_sockaddr((struct sockaddr *)&local, length, &address),
+		0);
+	rota_address_format(&address, ret_text, ROTA_ADDRESS_TEXT);
+}
+
+int
+raw_listen(const char *text, int backlog, char ret_text[ROTA_ADDRESS_TEXT])
+{
+	struct rota_address address = parse(text);
+	int fd = make_socket(&address, SOCK_NONBLOCK);
+
+	assert_int_equal(bind(fd, &address.socket.any, address.length), 0);
+	assert_int_equal(listen(fd, backlog), 0);
+	format_local(fd, ret_text);
+	return fd;
+}
+
+int
+raw_accept(int fd)
+{
+	int accepted;
+
+	assert_true(has_input(fd, PATIENCE));
+	accepted = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	assert_true(accepted >= 0);
+	return accepted;
+}
+
+int
+raw_begin_connect(const char *text)
+{
+	struct rota_address address = parse(text);
+	int fd = make_socket(&address, SOCK_NONBLOCK);
+	int error;
+
+	if (connect(fd, &address.socket.any, address.length) == 0 || errno == EINPROGRESS)
+		return fd;
+	error = errno;
+	close(fd);
+	return -error;
+}
+
+/* 0 or the errno that connecting ended with. */
+static int
+await_connected(int fd)
+{
+	struct pollfd polled = { .fd = fd, .events = POLLOUT };
+	int error = 0;
+	socklen_t length = sizeof error;
+
+	assert_int_equal(poll(&polled, 1, PATIENCE), 1);
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length), 0);
+	return error;
+}
+
+int
+raw_connect(const char *text)
+{
+	int fd = raw_begin_connect(text);
+
+	assert_true(fd >= 0);
+	assert_int_equal(await_connected(fd), 0);
+	return fd;
+}
+
+void
+raw_connect_all(int *peers, int count, const char *text)
+{
+	for (int i = 0; i < count; i++)
+		peers[i] = raw_connect(text);
+}
+
+void
+raw_close_all(const int *peers, int count)
+{
+	for (int i = 0; i < count; i++)
+		close(peers[i]);
+}
+
+bool
+raw_is_refused(const char *text)
+{
+	int fd = raw_begin_connect(text);
+	int error;
+
+	if (fd < 0)
+		return fd == -ECONNREFUSED;
+	error = await_connected(fd);
+	close(fd);
+	return error == ECONNREFUSED;
+}
+
+void
+raw_unused_address(char ret_text[ROTA_ADDRESS_TEXT])
+{
+	close(raw_listen("127.0.0.1:0", 1, ret_text));
+}
+
+void
+raw_send(int fd, const void *bytes, size_t len)
+{
+	assert_int_equal(send(fd, bytes, len, MSG_NOSIGNAL), len);
+}
+
+ssize_t
+raw_receive(int fd, void *bytes, size_t size)
+{
+	ssize_t n = recv(fd, bytes, size, 0);
+
+	return n < 0 ? -errno : n;
+}
+
+void
+raw_reset(int fd)
+{
+	const struct linger linger = { .l_onoff = 1, .l_linger = 0 };
+
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger), 0);
+	close(fd);
+}
+
+void
+expect_end(struct rota_context *ctx, int fd, int expected)
+{
+	char byte;
+
+	wait_for_input(ctx, fd);
+	assert_int_equal(raw_receive(fd, &byte, 1), expected);
+}
+
+void
+expect_bytes(struct rota_context *ctx, int fd, const void *bytes, size_t len)
+{
+	char *received = malloc(len);
+	size_t have = 0;
+
+	assert_non_null(received);
+	while (have < len) {
+		ssize_t n;
+
+		wait_for_input(ctx, fd);
+		n = raw_receive(fd, received + have, len - have);
+		assert_true(n > 0);
+		have += (size_t)n;
+	}
+	assert_memory_equal(received, bytes, len);
+	free(received);
+}
+
+void
+expect_silence(int fd)
+{
+	char byte;
+
+	assert_int_equal(raw_receive(fd, &byte, 1), -EAGAIN);
+}
+
+/* Faults */
+
+static uint64_t failed;
+
+void
+lift_fault(void)
+{
+	failed += faulty_allocator_failed() + faulty_sys_failed();
+	faulty_allocator_reset();
+	faulty_sys_reset();
+}
+
+/* Whether the fault struck. */
+static bool
+run(struct fixture *fixture, scenario_fn *scenario)
+{
+	failed = 0;
+	scenario(fixture);
+	lift_fault();
+	if (fixture_close(fixture) < 0)
+		fail_msg("something was left behind");
+	forget_made();
+	return failed > 0;
+}
+
+void
+with_failing_allocations(scenario_fn *scenario, bool for_ever)
+{
+	static struct fixture fixture;
+	uint64_t k = 0;
+
+	do {
+		fixture_open(&fixture, FIXTURE_LIBEV);
+		faulty_allocator_fail(++k, for_ever);
+	} while (run(&fixture, scenario));
+	assert_true(k > 1);
+}
+
+void
+with_failing_calls(scenario_fn *scenario)
+{
+	static struct fixture fixture;
+
+	for (enum faulty_call call = 0; call < FAULTY_ANY; call++) {
+		for (const int *error = faulty_sys_errors(call); *error != 0; error++) {
+			uint64_t k = 0;
+
+			do {
+				fixture_open(&fixture, FIXTURE_LIBEV);
+				faulty_sys_fail(call, ++k, false, *error);
+			} while (run(&fixture, scenario));
+		}
+	}
+}
+
+struct rota_context *
+context_of(void **state)
+{
+	return ((struct fixture *)*state)->ctx;
+}
+
+int
+rig_teardown(void **state)
+{
+	int r = fixture_teardown(state);
+
+	forget_made();
+	return r;
+}
