@@ -114,6 +114,19 @@ stop_child(struct rota_context *ctx, struct rota_target *target)
 		rota__child_forget(ctx, target);
 }
 
+/* Tasks and posts are the caller's, who may use them again on another context. */
+static void
+forget_work(struct rota_context *ctx)
+{
+	while (rota__list_pop(&ctx->tasks) != NULL) {
+		/* It is no longer added. */
+	}
+	rota__posts_collect(ctx);
+	while (rota__posts_take(ctx) != NULL) {
+		/* It is no longer queued. */
+	}
+}
+
 int
 rota_context_free(struct rota_context *ctx)
 {
@@ -128,6 +141,7 @@ rota_context_free(struct rota_context *ctx)
 	ctx->is_ending = true;
 	while (ctx->layer != NULL && ctx->layer->ops->close_all(ctx, ctx->layer))
 		ctx->layer->ops->end_turn(ctx, ctx->layer);
+	forget_work(ctx);
 	rota__signals_stop_all(ctx);
 	each_target(ctx, stop_child);
 	each_target(ctx, rota_target_stop);

@@ -72,6 +72,7 @@ end(struct rota_context *ctx, struct rota_dispatchvars *vars, rota_time wait)
 	if (ctx->state != ROTA__BETWEEN)
 		return -EDEADLK;
 	ctx->state = ROTA__TURN;
+	ctx->now_is_read = false;
 	dispatched = ctx->ops->dispatch_once(ctx, wait, vars->error_in_handler, vars);
 	if (dispatched < 0 && dispatched != -ROTA_ESTOPPED) {
 		leave(ctx);
@@ -130,6 +131,7 @@ rota_dispatch_once(struct rota_context *ctx, rota_time timeout, rota_error_fn *e
 	if (ctx->state != ROTA__BETWEEN)
 		return -EDEADLK;
 	ctx->state = ROTA__TURN;
+	ctx->now_is_read = false;
 	r = ctx->ops->dispatch_once(ctx, timeout, error_in_handler, NULL);
 	leave(ctx);
 	return r;

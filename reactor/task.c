@@ -62,10 +62,13 @@ rota_post(struct rota_context *ctx, struct rota_post *post)
 void
 rota__posts_collect(struct rota_context *ctx)
 {
-	struct rota_post *newest = __atomic_exchange_n(&ctx->posted, NULL, __ATOMIC_ACQUIRE);
+	struct rota_post *newest;
 	struct rota_post *oldest = NULL;
-	struct rota_post *last = newest;
+	struct rota_post *last;
 
+	if (__atomic_load_n(&ctx->posted, __ATOMIC_RELAXED) == NULL)
+		return;
+	newest = last = __atomic_exchange_n(&ctx->posted, NULL, __ATOMIC_ACQUIRE);
 	while (newest != NULL) {
 		struct rota_post *next = newest->next;
 
@@ -73,8 +76,6 @@ rota__posts_collect(struct rota_context *ctx)
 		oldest = newest;
 		newest = next;
 	}
-	if (oldest == NULL)
-		return;
 	*ctx->posts_end = oldest;
 	ctx->posts_end = &last->next;
 	ctx->work |= ROTA__HAS_POSTS;
