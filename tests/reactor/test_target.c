@@ -34,8 +34,8 @@ static int
 on_ready(struct rota_context *ctx, struct rota_target *target, unsigned events)
 {
 	(void)ctx;
-	trace("%s%s%s%s", target->ops->name, (events & ROTA_READABLE) != 0 ? "r" : "",
-		(events & ROTA_WRITABLE) != 0 ? "w" : "", (events & ROTA_LOST) != 0 ? "l" : "");
+	trace("%s%s%s", target->ops->name, (events & ROTA_READABLE) != 0 ? "r" : "",
+		(events & ROTA_WRITABLE) != 0 ? "w" : "");
 	return 0;
 }
 
@@ -258,26 +258,32 @@ hang_up_and_error__of_a_descriptor__show_as_every_direction_wanted(void **state)
 }
 
 static void
+checks_it_is_lost(struct rota_context *ctx, struct actor *actor)
+{
+	(void)ctx;
+	if ((actor->events & ROTA_LOST) != 0 && !rota_target_is_started(&actor->target))
+		trace("lost");
+}
+
+static void
 target__lost__is_stopped_and_told_once(void **state)
 {
 	struct rota_context *ctx = context_of(state);
-	struct rota_target target;
-	int pair[2];
+	struct actor actor = actor_make(ACTOR_TARGET, "t");
 
-	make_pair(pair);
-	target = make_target(pair[0]);
-	assert_int_equal(rota_target_start(ctx, &target, ROTA_READABLE), 0);
-	sim_of(ctx)->losing = &target;
+	actor_start(ctx, &actor);
+	actor.act = checks_it_is_lost;
+	sim_of(ctx)->losing = &actor.target;
 	assert_int_equal(turn(ctx), 1);
-	assert_trace("t:rl");
-	assert_false(rota_target_is_started(&target));
-	write_byte(pair[1]);
+	assert_trace("t lost");
+	actor.act = NULL;
+	write_byte(actor.pair[1]);
 	assert_int_equal(turn(ctx), 0);
-	assert_int_equal(rota_target_start(ctx, &target, ROTA_READABLE), 0);
+	actor_start(ctx, &actor);
 	assert_int_equal(turn(ctx), 1);
-	assert_trace("t:r");
-	rota_target_stop(ctx, &target);
-	close_pair(pair);
+	assert_trace("t");
+	assert_int_equal(actor.events, ROTA_READABLE);
+	actor_fini(ctx, &actor);
 }
 
 /*

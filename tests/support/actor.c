@@ -21,6 +21,7 @@ called(struct rota_context *ctx, struct actor *actor)
 {
 	int result = actor->result;
 
+	assert_false(actor->is_stopped);
 	actor->calls++;
 	if (actor->name != NULL)
 		trace("%s", actor->name);
@@ -126,6 +127,7 @@ start_signal(struct rota_context *ctx, struct actor *actor)
 void
 actor_start(struct rota_context *ctx, struct actor *actor)
 {
+	actor->is_stopped = false;
 	if (actor->kind == ACTOR_SIGNAL)
 		start_signal(ctx, actor);
 	if (actor->kind != ACTOR_TARGET || rota_target_is_started(&actor->target))
@@ -166,6 +168,7 @@ actor_stop(struct rota_context *ctx, struct actor *actor)
 	rota_timer_stop(ctx, &actor->timer);
 	rota_task_remove(ctx, &actor->task);
 	rota_signal_stop(ctx, &actor->signal);
+	actor->is_stopped = actor->kind != ACTOR_POST;
 }
 
 bool

@@ -42,6 +42,7 @@ struct actor {
 	/* What happened: */
 	int calls;
 	unsigned events; /* a target's */
+	bool is_stopped; /* by actor_stop: a call would be a fault, and fails the test */
 
 	/* A target's sockets, { -1, -1 } before it is first started: it watches the first. */
 	int pair[2];
