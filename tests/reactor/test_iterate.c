@@ -439,6 +439,26 @@ handler__changes_vars__is_obeyed_in_the_same_turn(void **state)
 	assert_trace("before:-1 dispatch:30 first dispatch:30 after:0");
 }
 
+/* However the hook's time was read, the wait has passed since. */
+static int
+tells_time(struct rota_context *ctx, struct rota_dispatchvars *vars)
+{
+	(void)vars;
+	trace("at:%lld", (long long)rota_context_now(ctx));
+	return ROTA_CONTINUE;
+}
+
+static void
+now__after_the_wait__is_not_what_before_was_told(void **state)
+{
+	struct rota_dispatchvars vars = vars_with_hooks(1);
+
+	vars.before_dispatch = vars.after_dispatch = tells_time;
+	recording_of(*state)->duration = 10;
+	assert_int_equal(rota_turn(*state, &vars), ROTA_CONTINUE);
+	assert_trace("at:0 dispatch:30 at:10");
+}
+
 /* The halves */
 
 static void
@@ -504,6 +524,7 @@ main(void)
 		recording_test(after__replaces_itself__is_obeyed_from_the_next_call),
 		recording_test(after__changes_before_and_clears_itself__is_obeyed_in_the_next_turn),
 		recording_test(handler__changes_vars__is_obeyed_in_the_same_turn),
+		recording_test(now__after_the_wait__is_not_what_before_was_told),
 		recording_test(begin__count_left__decrements_it_and_dispatches_nothing),
 		recording_test(halves__put_together__are_what_iterate_does),
 		recording_test(turn__one__is_begin_and_end_with_the_timeout_as_left),

@@ -153,6 +153,26 @@ dispatch_once__called__is_step_3_alone(void **state)
 	assert_null(recording->error_in_handler);
 }
 
+static int
+handler_tells_time(struct rota_context *ctx, struct rota_dispatchvars *vars)
+{
+	(void)vars;
+	trace("at:%lld", (long long)rota_context_now(ctx));
+	return 0;
+}
+
+static void
+dispatch_once__again__has_the_time_of_its_own_turn(void **state)
+{
+	struct recording *recording = recording_of(*state);
+
+	recording->handlers = handler_tells_time;
+	recording->duration = 10;
+	assert_int_equal(rota_dispatch_once(*state, 0, NULL), 0);
+	assert_int_equal(rota_dispatch_once(*state, 0, NULL), 0);
+	assert_trace("dispatch:0 at:10 dispatch:0 at:20");
+}
+
 /* rota_wait. The condition counts down. */
 
 static bool
@@ -237,6 +257,7 @@ main(void)
 		fixture_test_simulated(turn__begun_in_core_handler_or_error_handler__is_refused),
 		fixture_test_simulated(turn__of_another_context_in_a_handler__is_legal),
 		recording_test(dispatch_once__called__is_step_3_alone),
+		recording_test(dispatch_once__again__has_the_time_of_its_own_turn),
 		recording_test(wait__condition_holds__takes_no_turn),
 		recording_test(wait__condition_comes_to_hold__asks_between_turns),
 		recording_test(wait__time_is_over__asks_once_more_and_says_so),
