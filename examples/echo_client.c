@@ -93,22 +93,25 @@ client_has_failed(const struct client *client)
 	return client->result.error[0] != '\0';
 }
 
+static void
+abort_stream(struct rota_stream *stream, void *userdata)
+{
+	(void)userdata;
+	rota_stream_abort(stream);
+}
+
 /* The run is lost: keeps why, and cuts everything off. Only the first call counts. */
 static void __attribute__((format(printf, 2, 3)))
 client_fail(struct client *client, const char *format, ...)
 {
 	va_list arguments;
-	uint64_t i;
 
 	if (client_has_failed(client))
 		return;
 	va_start(arguments, format);
 	vsnprintf(client->result.error, sizeof(client->result.error), format, arguments);
 	va_end(arguments);
-	for (i = 0; i < client->started; i++) {
-		if (client->connections[i].stream)
-			rota_stream_abort(client->connections[i].stream);
-	}
+	rota_stream_each(client->program.ctx, abort_stream, NULL);
 	program_drain(&client->program);
 }
 
@@ -329,13 +332,21 @@ static const struct rota_stream_handlers connection_handlers = {
 	.on_close = connection_close,
 };
 
+static void
+end_stream(struct rota_stream *stream, void *userdata)
+{
+	(void)userdata;
+	if (rota_stream_is_open(stream))
+		connection_end(rota_stream_userdata(stream));
+	else
+		rota_stream_abort(stream);
+}
+
 /* The program's drain: the time is over, or somebody pressed Ctrl-C, or the run has failed. */
 static void
 client_drain(struct program *program)
 {
 	struct client *client = rota_container_of(program, struct client, program);
-	struct connection *connection;
-	uint64_t i;
 
 	client->sending = false;
 	if (client_has_failed(client))
@@ -344,13 +355,7 @@ client_drain(struct program *program)
 		client_fail(client, "out of memory");
 		return;
 	}
-	for (i = 0; i < client->started; i++) {
-		connection = &client->connections[i];
-		if (rota_stream_is_open(connection->stream))
-			connection_end(connection);
-		else
-			rota_stream_abort(connection->stream);
-	}
+	rota_stream_each(program->ctx, end_stream, NULL);
 }
 
 static int

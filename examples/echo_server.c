@@ -10,6 +10,7 @@
 
 struct server {
 	struct program program;
+	const struct echo_server_options *options;
 	struct rota_listener *listeners[ECHO_LISTENERS]; /* NULL once closed */
 };
 
@@ -41,16 +42,17 @@ static void
 listener_close(struct rota_listener *listener, const struct rota_close_info *why, void *userdata)
 {
 	struct server *server = userdata;
+	char text[ROTA_ADDRESS_TEXT];
 	char reason[256];
-	size_t i;
+	size_t i = 0;
 
-	for (i = 0; i < ECHO_LISTENERS; i++) {
-		if (server->listeners[i] == listener)
-			server->listeners[i] = NULL;
-	}
+	while (server->listeners[i] != listener)
+		i++;
+	server->listeners[i] = NULL;
 	if (why->reason == ROTA_REASON_LOCAL)
 		return;
-	program_fail(&server->program, "a listener failed: %s",
+	program_fail(&server->program, "cannot listen on %s any more: %s",
+		rota_address_format(&server->options->addresses[i], text, sizeof(text)),
 		program_explain_close(why, reason, sizeof(reason)));
 	program_drain(&server->program);
 }
@@ -81,15 +83,15 @@ server_drain(struct program *program)
 }
 
 static int
-server_listen(struct server *server, const struct echo_server_options *options)
+server_listen(struct server *server)
 {
 	struct rota_listener_options listening = ROTA_LISTENER_OPTIONS_INIT;
 	size_t i;
 	int r;
 
 	listening.stream.handlers = &session_handlers;
-	for (i = 0; i < options->count; i++) {
-		r = program_listen(&server->program, &options->addresses[i], &listening,
+	for (i = 0; i < server->options->count; i++) {
+		r = program_listen(&server->program, &server->options->addresses[i], &listening,
 			&listener_handlers, server, &server->listeners[i]);
 		if (r != 0)
 			return r;
@@ -100,13 +102,13 @@ server_listen(struct server *server, const struct echo_server_options *options)
 int
 echo_serve(const struct echo_server_options *options)
 {
-	struct server server = { .listeners = { NULL } };
+	struct server server = { .options = options };
 	int status;
 
 	status = program_open(&server.program, ECHO_NAME, server_drain);
 	if (status != 0)
 		return status;
-	status = server_listen(&server, options);
+	status = server_listen(&server);
 	if (status == 0)
 		status = program_run(&server.program);
 	program_close(&server.program);

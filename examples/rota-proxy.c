@@ -126,13 +126,15 @@ proxy_listener_close(struct rota_listener *listener, const struct rota_close_inf
 	void *userdata)
 {
 	struct proxy *proxy = userdata;
+	char text[ROTA_ADDRESS_TEXT];
 	char reason[256];
 
 	(void)listener;
 	proxy->listener = NULL;
 	if (why->reason == ROTA_REASON_LOCAL)
 		return;
-	program_fail(&proxy->program, "the listener failed: %s",
+	program_fail(&proxy->program, "cannot listen on %s any more: %s",
+		rota_address_format(&proxy->listen, text, sizeof(text)),
 		program_explain_close(why, reason, sizeof(reason)));
 	program_drain(&proxy->program);
 }
