@@ -4,6 +4,9 @@
  */
 #include "peer.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "fixture.h"
 #include "trace.h"
 
@@ -38,4 +41,24 @@ peer_close(struct rota_context *ctx, struct peer *peer)
 {
 	rota_target_stop(ctx, &peer->target);
 	close_pair(peer->pair);
+}
+
+void
+peer_reopen(struct peer *peer)
+{
+	int pair[2];
+
+	make_pair(pair);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(dup3(pair[i], peer->pair[i], O_CLOEXEC), peer->pair[i]);
+	close_pair(pair);
+}
+
+bool
+peer_is_called(struct rota_context *ctx, void *userdata)
+{
+	struct peer *peer = userdata;
+
+	(void)ctx;
+	return peer->calls > 0;
 }

@@ -22,4 +22,10 @@ struct peer {
 void peer_open(struct rota_context *ctx, struct peer *peer, const char *word);
 void peer_close(struct rota_context *ctx, struct peer *peer);
 
+/* Another pair under the same numbers. */
+void peer_reopen(struct peer *peer);
+
+/* For rota_wait: whether the handler was called; userdata is the peer. */
+bool peer_is_called(struct rota_context *ctx, void *userdata);
+
 #endif
