@@ -36,6 +36,7 @@ struct proxy {
 	struct program program;
 	struct rota_address listen;
 	struct rota_address target;
+	struct rota_stream_options streams; /* on both sides */
 	rota_time drain;
 	struct rota_listener *listener; /* NULL once closed */
 	struct rota_timer drain_timer;
@@ -87,7 +88,8 @@ proxy_accept(struct rota_listener *listener, struct rota_stream *client, void *u
 	(void)listener;
 	if (!passage)
 		goto fail;
-	r = rota_connect_address(proxy->program.ctx, &proxy->target, NULL, NULL, &server);
+	r = rota_connect_address(proxy->program.ctx, &proxy->target, &proxy->streams, NULL,
+		&server);
 	if (r < 0)
 		goto fail;
 	/* It may still be connecting: what comes from the client waits for it. */
@@ -216,6 +218,7 @@ proxy_run(struct proxy *proxy)
 	struct rota_listener_options options = ROTA_LISTENER_OPTIONS_INIT;
 	int status;
 
+	options.stream = proxy->streams;
 	rota_timer_init(&proxy->drain_timer, proxy_drain_due);
 	status = program_open(&proxy->program, NAME, proxy_drain);
 	if (status != 0)
@@ -234,9 +237,13 @@ main(int argc, char **argv)
 	struct proxy proxy = {
 		.listen = { .fd = -1 },
 		.target = { .fd = -1 },
+		.streams = ROTA_STREAM_OPTIONS_INIT,
 		.drain = 30 * ROTA_SECOND,
 	};
 	int status;
+
+	/* After one side has ended, much may still come from the other: that no byte comes is the end. */
+	proxy.streams.half_closed_timeout = ROTA_NEVER;
 
 	if (program_answers(NAME, help, argc, argv, &status))
 		return status;
