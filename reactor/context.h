@@ -59,6 +59,21 @@ struct rota__layer {
 #define ROTA__HAS_POSTS (1u << 2)   /* that were taken over */
 #define ROTA__LAYER_HAS_WORK (1u << 3)
 
+/* dispatch.c: the dispatch in progress. */
+struct rota__pass {
+	rota_error_fn *error_in_handler;
+	struct rota_dispatchvars *vars;
+	int handlers;
+	unsigned flags;
+	/* With ROTA__IS_TIMED: the end of the last handler, and that of the budget. */
+	rota_time since;
+	rota_time end;
+};
+
+#define ROTA__IS_STOPPED (1u << 0) /* error_in_handler said so */
+#define ROTA__IS_TIMED (1u << 1)   /* for a budget or a meter */
+#define ROTA__HAS_TIMERS (1u << 2)
+
 struct rota_context {
 	const struct rota_context_ops *ops;
 	const struct rota_sys_ops *sys;
@@ -81,6 +96,7 @@ struct rota_context {
 	uint64_t errors;
 	rota_time now; /* the turn's */
 	bool now_is_read;
+	struct rota__pass pass;
 
 	struct rota__timers timers; /* timer.c */
 

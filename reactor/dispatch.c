@@ -15,24 +15,6 @@
 /* Kept out of the way of a turn that has nothing but ready targets. */
 #define RARE __attribute__((noinline))
 
-struct pass {
-	struct rota_context *ctx;
-	rota_error_fn *error_in_handler;
-	struct rota_dispatchvars *vars;
-	int handlers;
-	unsigned flags;
-	/* With HAS_TIMERS: those are due that were started before sequence and are due at due. */
-	uint32_t sequence;
-	rota_time due;
-	/* With IS_TIMED: the end of the last handler, and that of the budget. */
-	rota_time since;
-	rota_time end;
-};
-
-#define IS_STOPPED (1u << 0) /* error_in_handler said so */
-#define IS_TIMED (1u << 1)   /* for a budget or a meter */
-#define HAS_TIMERS (1u << 2)
-
 rota_time
 rota_context_now(struct rota_context *ctx)
 {
@@ -45,97 +27,104 @@ rota_context_now(struct rota_context *ctx)
 	return ctx->now;
 }
 
-/* timeout, or until the next timer or the loop's deadline, if that is sooner. */
-static RARE rota_time
-shorten(struct rota_context *ctx, rota_time timeout, rota_time until)
+/* timeout, or until the next timer or the loop's deadline, if that is sooner; not at all with work left over. */
+static rota_time
+wait_time(struct rota_context *ctx, rota_time timeout)
 {
-	rota_time left = rota__time_add(until, -ctx->ops->now(ctx));
-
-	return left < timeout ? left : timeout;
-}
-
-/* How long to wait; not at all with work left over. */
-static inline rota_time
-wait_time(struct rota_context *ctx, rota_time timeout, const struct rota_dispatchvars *vars)
-{
+	const struct rota_dispatchvars *vars = ctx->pass.vars;
 	rota_time until = rota__timers_next(&ctx->timers);
 
 	if (rota__context_has_work(ctx))
 		return 0;
 	if (vars != NULL && vars->deadline < until)
 		until = vars->deadline;
-	if (until != ROTA_NEVER)
-		timeout = shorten(ctx, timeout, until);
+	if (until != ROTA_NEVER) {
+		rota_time left = rota__time_add(until, -ctx->ops->now(ctx));
+
+		if (left < timeout)
+			timeout = left;
+	}
 	return timeout > 0 ? timeout : 0;
 }
 
-static RARE void
-begin_timing(struct pass *p, rota_time before_wait)
+static void
+begin_timing(struct rota_context *ctx, rota_time before_wait)
 {
-	rota_time budget = p->vars != NULL ? p->vars->budget : 0;
+	struct rota__pass *pass = &ctx->pass;
+	rota_time budget = pass->vars != NULL ? pass->vars->budget : 0;
 
-	p->flags |= IS_TIMED;
-	p->since = rota_context_now(p->ctx);
-	p->end = budget > 0 ? rota__time_add(p->since, budget) : ROTA_NEVER;
-	if (p->ctx->meter != NULL)
-		rota__meter_wait(p->ctx, p->since - before_wait);
+	if (ctx->meter == NULL && budget <= 0)
+		return;
+	pass->flags |= ROTA__IS_TIMED;
+	pass->since = rota_context_now(ctx);
+	pass->end = budget > 0 ? rota__time_add(pass->since, budget) : ROTA_NEVER;
+	if (ctx->meter != NULL)
+		rota__meter_wait(ctx, pass->since - before_wait);
 }
 
-static inline int
-wait_for_readiness(struct pass *p, rota_time timeout)
+/* A wait that something may shorten, or that is timed. */
+static RARE int
+wait_timed(struct rota_context *ctx, rota_time timeout)
 {
-	struct rota_context *ctx = p->ctx;
 	rota_time before_wait = ctx->meter != NULL ? ctx->ops->now(ctx) : 0;
-	int r;
+	int r = ctx->ops->wait(ctx, wait_time(ctx, timeout));
 
-	ctx->changed = false;
-	ctx->now_is_read = false;
-	r = ctx->ops->wait(ctx, timeout);
 	if (r < 0)
 		return r;
-	if (ctx->meter != NULL || (p->vars != NULL && p->vars->budget > 0))
-		begin_timing(p, before_wait);
+	begin_timing(ctx, before_wait);
 	if (ctx->timers.count > 0) {
-		p->flags |= HAS_TIMERS;
-		p->due = rota_context_now(ctx);
-		p->sequence = ctx->timers.sequence;
+		ctx->pass.flags |= ROTA__HAS_TIMERS;
+		rota__timers_begin(&ctx->timers, rota_context_now(ctx));
 	}
 	return 0;
 }
 
-static RARE bool
-is_over_budget(struct pass *p, const char *name)
+static inline int
+wait_for_readiness(struct rota_context *ctx, rota_time timeout)
 {
-	rota_time now = p->ctx->ops->now(p->ctx);
-	rota_time duration = now - p->since;
+	const struct rota_dispatchvars *vars = ctx->pass.vars;
 
-	p->since = now;
-	if (p->ctx->meter != NULL)
-		rota__meter_handler(p->ctx, name, duration);
-	return now >= p->end;
+	ctx->changed = false;
+	if (rota__context_has_work(ctx) || ctx->timers.count > 0 || ctx->meter != NULL)
+		return wait_timed(ctx, timeout);
+	if (vars != NULL && (vars->deadline != ROTA_NEVER || vars->budget > 0))
+		return wait_timed(ctx, timeout);
+	return ctx->ops->wait(ctx, timeout > 0 ? timeout : 0);
+}
+
+static RARE bool
+is_over_budget(struct rota_context *ctx, const char *name)
+{
+	rota_time now = ctx->ops->now(ctx);
+	rota_time duration = now - ctx->pass.since;
+
+	ctx->pass.since = now;
+	if (ctx->meter != NULL)
+		rota__meter_handler(ctx, name, duration);
+	return now >= ctx->pass.end;
 }
 
 /* A handler of what is called name has returned. Whether the next one of this phase may be called. */
 static inline bool
-may_go_on(struct pass *p, const char *name)
+may_go_on(struct rota_context *ctx, const char *name)
 {
-	p->handlers++;
-	if ((p->flags & (IS_TIMED | IS_STOPPED)) == 0)
+	ctx->pass.handlers++;
+	if ((ctx->pass.flags & (ROTA__IS_TIMED | ROTA__IS_STOPPED)) == 0)
 		return true;
-	if ((p->flags & IS_TIMED) != 0 && is_over_budget(p, name))
+	if ((ctx->pass.flags & ROTA__IS_TIMED) != 0 && is_over_budget(ctx, name))
 		return false;
-	return (p->flags & IS_STOPPED) == 0;
+	return (ctx->pass.flags & ROTA__IS_STOPPED) == 0;
 }
 
 /* A handler returned an error, and what it belongs to has been stopped. */
 static void
-report_error(struct pass *p, struct rota_target *target, int error)
+report_error(struct rota_context *ctx, struct rota_target *target, int error)
 {
-	p->ctx->errors++;
-	if (p->error_in_handler == NULL)
+	ctx->errors++;
+	if (ctx->pass.error_in_handler == NULL)
 		return;
-	if (p->error_in_handler(p->ctx, target, error, p->vars) != ROTA_CONTINUE)
-		p->flags |= IS_STOPPED;
+	if (ctx->pass.error_in_handler(ctx, target, error, ctx->pass.vars) != ROTA_CONTINUE)
+		ctx->pass.flags |= ROTA__IS_STOPPED;
 }
 
 /* Whether the target is still started, asked without touching it, as its handler may have freed it. */
@@ -147,19 +136,18 @@ is_still_started(const struct rota_context *ctx, const struct rota_target *targe
 
 /* A target's handler returned an error. */
 static RARE void
-stop_target(struct pass *p, struct rota_target *target, int fd, int error)
+stop_target(struct rota_context *ctx, struct rota_target *target, int fd, int error)
 {
-	if (is_still_started(p->ctx, target, fd))
-		rota_target_stop(p->ctx, target);
+	if (is_still_started(ctx, target, fd))
+		rota_target_stop(ctx, target);
 	else
 		target = NULL;
-	report_error(p, target, error);
+	report_error(ctx, target, error);
 }
 
 static inline void
-call_ready(struct pass *p)
+call_ready(struct rota_context *ctx)
 {
-	struct rota_context *ctx = p->ctx;
 	struct rota_link *link;
 
 	while ((link = rota__list_pop(&ctx->ready)) != NULL) {
@@ -178,16 +166,15 @@ call_ready(struct pass *p)
 			rota_target_stop(ctx, target);
 		r = ops->on_ready(ctx, target, events);
 		if (r < 0)
-			stop_target(p, target, fd, r);
-		if (!may_go_on(p, ops->name))
+			stop_target(ctx, target, fd, r);
+		if (!may_go_on(ctx, ops->name))
 			return;
 	}
 }
 
 static void
-call_signals(struct pass *p)
+call_signals(struct rota_context *ctx)
 {
-	struct rota_context *ctx = p->ctx;
 	struct rota_signal *signal;
 	int number = 0;
 
@@ -197,21 +184,20 @@ call_signals(struct pass *p)
 		if (r < 0) {
 			if (rota__signal_is_started(ctx, signal, number))
 				rota_signal_stop(ctx, signal);
-			report_error(p, NULL, r);
+			report_error(ctx, NULL, r);
 		}
-		if (!may_go_on(p, "signal"))
+		if (!may_go_on(ctx, "signal"))
 			return;
 	}
 	ctx->work &= ~ROTA__HAS_SIGNALS;
 }
 
 static void
-call_timers(struct pass *p)
+call_timers(struct rota_context *ctx)
 {
-	struct rota_context *ctx = p->ctx;
 	struct rota_timer *timer;
 
-	while ((timer = rota__timers_take_due(&ctx->timers, p->due, p->sequence)) != NULL) {
+	while ((timer = rota__timers_take_due(ctx)) != NULL) {
 		int r = timer->on_due(ctx, timer);
 		bool is_running = ctx->timers.called_runs;
 
@@ -219,33 +205,32 @@ call_timers(struct pass *p)
 		if (r < 0) {
 			if (is_running)
 				rota_timer_stop(ctx, timer);
-			report_error(p, NULL, r);
+			report_error(ctx, NULL, r);
 		}
-		if (!may_go_on(p, "timer"))
+		if (!may_go_on(ctx, "timer"))
 			return;
 	}
 }
 
 static void
-call_posts(struct pass *p)
+call_posts(struct rota_context *ctx)
 {
 	struct rota_post *post;
 
-	rota__posts_collect(p->ctx);
-	while ((post = rota__posts_take(p->ctx)) != NULL) {
-		int r = post->on_run(p->ctx, post);
+	rota__posts_collect(ctx);
+	while ((post = rota__posts_take(ctx)) != NULL) {
+		int r = post->on_run(ctx, post);
 
 		if (r < 0)
-			report_error(p, NULL, r);
-		if (!may_go_on(p, "post"))
+			report_error(ctx, NULL, r);
+		if (!may_go_on(ctx, "post"))
 			return;
 	}
 }
 
 static void
-call_task(struct pass *p, struct rota_task *task)
+call_task(struct rota_context *ctx, struct rota_task *task)
 {
-	struct rota_context *ctx = p->ctx;
 	bool is_added;
 	int r;
 
@@ -257,14 +242,13 @@ call_task(struct pass *p, struct rota_task *task)
 	if (r < 0) {
 		if (is_added)
 			rota_task_remove(ctx, task);
-		report_error(p, NULL, r);
+		report_error(ctx, NULL, r);
 	}
 }
 
 static void
-call_tasks(struct pass *p)
+call_tasks(struct rota_context *ctx)
 {
-	struct rota_context *ctx = p->ctx;
 	struct rota_link batch;
 	struct rota_link *link;
 
@@ -272,8 +256,8 @@ call_tasks(struct pass *p)
 	rota__list_prepend_all(&batch, &ctx->tasks);
 	ctx->work &= ~ROTA__HAS_TASKS;
 	while ((link = rota__list_pop(&batch)) != NULL) {
-		call_task(p, rota_container_of(link, struct rota_task, link));
-		if (!may_go_on(p, "task"))
+		call_task(ctx, rota_container_of(link, struct rota_task, link));
+		if (!may_go_on(ctx, "task"))
 			break;
 	}
 	rota__list_prepend_all(&ctx->tasks, &batch);
@@ -283,65 +267,66 @@ call_tasks(struct pass *p)
 
 /* Lets the layer above do what was put off to the end of a phase. Whether the next phase may begin. */
 static bool
-end_phase(struct pass *p)
+end_phase(struct rota_context *ctx)
 {
-	struct rota_context *ctx = p->ctx;
-
 	if ((ctx->work & ROTA__LAYER_HAS_WORK) != 0)
 		ctx->layer->ops->end_phase(ctx, ctx->layer);
-	return (p->flags & IS_STOPPED) == 0;
+	return (ctx->pass.flags & ROTA__IS_STOPPED) == 0;
 }
 
 /* The phases after the first, as far as there is something for them. An error handler's ROTA_STOP ends them. */
-static RARE void
-call_others(struct pass *p)
+static void
+call_others(struct rota_context *ctx)
 {
-	struct rota_context *ctx = p->ctx;
-
-	if (!end_phase(p))
+	if (!end_phase(ctx))
 		return;
 	if ((ctx->work & ROTA__HAS_SIGNALS) != 0) {
-		call_signals(p);
-		if (!end_phase(p))
+		call_signals(ctx);
+		if (!end_phase(ctx))
 			return;
 	}
-	if ((p->flags & HAS_TIMERS) != 0) {
-		call_timers(p);
-		if (!end_phase(p))
+	if ((ctx->pass.flags & ROTA__HAS_TIMERS) != 0) {
+		call_timers(ctx);
+			if (!end_phase(ctx))
 			return;
 	}
-	call_posts(p);
-	if (!end_phase(p))
+	call_posts(ctx);
+	if (!end_phase(ctx))
 		return;
-	call_tasks(p);
-	if (!end_phase(p))
+	call_tasks(ctx);
+	if (!end_phase(ctx))
 		return;
 	if ((ctx->work & ROTA__LAYER_HAS_WORK) != 0)
-		p->handlers += ctx->layer->ops->end_turn(ctx, ctx->layer);
+		ctx->pass.handlers += ctx->layer->ops->end_turn(ctx, ctx->layer);
+}
+
+static RARE void
+finish(struct rota_context *ctx)
+{
+	call_others(ctx);
+	if (ctx->meter != NULL)
+		rota__meter_turn(ctx, (uint64_t)ctx->pass.handlers);
 }
 
 int
 rota_context_dispatch(struct rota_context *ctx, rota_time timeout, rota_error_fn *error_in_handler, struct rota_dispatchvars *vars)
 {
-	struct pass p;
 	int r;
 
 	if (ctx->state != ROTA__TURN)
 		return -EDEADLK;
-	p.ctx = ctx;
-	p.error_in_handler = error_in_handler;
-	p.vars = vars;
-	p.handlers = 0;
-	p.flags = 0;
 	ctx->state = ROTA__DISPATCHING;
-	r = wait_for_readiness(&p, wait_time(ctx, timeout, vars));
+	ctx->now_is_read = false;
+	ctx->pass.error_in_handler = error_in_handler;
+	ctx->pass.vars = vars;
+	ctx->pass.handlers = 0;
+	ctx->pass.flags = 0;
+	r = wait_for_readiness(ctx, timeout);
 	if (r >= 0) {
-		call_ready(&p);
-		if (ctx->work != 0 || p.flags != 0 || __atomic_load_n(&ctx->posted, __ATOMIC_RELAXED) != NULL)
-			call_others(&p);
-		if (ctx->meter != NULL)
-			rota__meter_turn(ctx, (uint64_t)p.handlers);
-		r = (p.flags & IS_STOPPED) != 0 ? -ROTA_ESTOPPED : p.handlers;
+		call_ready(ctx);
+		if ((ctx->work | ctx->pass.flags) != 0 || __atomic_load_n(&ctx->posted, __ATOMIC_RELAXED) != NULL)
+			finish(ctx);
+		r = (ctx->pass.flags & ROTA__IS_STOPPED) != 0 ? -ROTA_ESTOPPED : ctx->pass.handlers;
 	}
 	ctx->state = ROTA__TURN;
 	return r;

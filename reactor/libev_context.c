@@ -15,16 +15,16 @@
 #include "context.h"
 #include "libev_reserve.h"
 
-/* Seconds. libev itself ends a run after a minute, without saying so. */
-#define LONGEST_RUN 59.
+/* libev itself ends a run after a minute, without saying so. */
+#define LONGEST_RUN (59 * ROTA_SECOND)
 
 struct libev {
 	struct ev_loop *loop;
 	struct rota__reserve reserve;
-	ev_timer timer;    /* ends a wait; left running while it ends no later than the next wait may */
-	bool timer_fired;
-	int epoll_fd;      /* -1 when the backend is another */
-	bool is_exact;     /* the kernel is to watch nothing that is not wanted */
+	ev_timer timer;  /* ends a wait; left running while it ends no later than the next wait may */
+	rota_time armed; /* the timeout that it was started for; ROTA_NEVER while it is stopped */
+	int epoll_fd;    /* -1 when the backend is another */
+	bool is_exact;   /* the kernel is to watch nothing that is not wanted */
 };
 
 _Static_assert(sizeof(ev_io) <= sizeof(((struct rota_target *)NULL)->words), "ev_io fits the target's words");
@@ -63,7 +63,7 @@ on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)loop;
 	(void)events;
-	libev->timer_fired = true;
+	libev->armed = ROTA_NEVER;
 }
 
 static void
@@ -107,6 +107,18 @@ probe_descriptors(struct rota_context *ctx)
 	return 0;
 }
 
+/* Starts the timer, for a wait that what it was started for before would end too late. */
+static void
+arm(struct libev *libev, rota_time timeout)
+{
+	ev_timer_stop(libev->loop, &libev->timer);
+	ev_now_update(libev->loop);
+	/* A microsecond more, as libev reckons in doubles: to wake up too early would cost a turn. */
+	ev_timer_set(&libev->timer, (double)timeout * 1e-9 + 1e-6, 0.);
+	ev_timer_start(libev->loop, &libev->timer);
+	libev->armed = timeout;
+}
+
 static int
 libev_open(struct rota_context *ctx, void *argument)
 {
@@ -128,9 +140,9 @@ libev_open(struct rota_context *ctx, void *argument)
 		goto fail;
 	rota__reserve_enter(&libev->reserve);
 	libev->epoll_fd = find_epoll_fd(libev->loop);
-	/* Started once, so that libev's array of timers is there and never grows. */
-	ev_timer_init(&libev->timer, on_timer, 3600., 0.);
-	ev_timer_start(libev->loop, &libev->timer);
+	/* Started at once, so that libev's array of timers is there and never grows. */
+	ev_timer_init(&libev->timer, on_timer, 0., 0.);
+	arm(libev, LONGEST_RUN);
 	rota__reserve_leave();
 	return 0;
 fail:
@@ -156,45 +168,35 @@ libev_free(struct rota_context *ctx)
 }
 
 /*
- * Sees to it that the timer ends the next run after at most left seconds, counted from the end of the last run; returns when it
- * will. A timer that runs already and ends earlier is left alone: starting one costs more than the run it may end for nothing.
+ * Runs the loop until something is ready, a signal comes or the timer fires; returns how much of the timeout is left if it was the
+ * timer, otherwise 0. A timer that runs already and ends no later than the wait may is left alone: starting one costs more than the
+ * run that it may end early.
  */
-static inline double
-arm(struct libev *libev, double left)
+static inline rota_time
+run(struct rota_context *ctx, struct libev *libev, rota_time timeout)
 {
-	if (left > LONGEST_RUN)
-		left = LONGEST_RUN;
-	if (ev_is_active(&libev->timer)) {
-		double remaining = ev_timer_remaining(libev->loop, &libev->timer);
+	rota_time longest = timeout < LONGEST_RUN ? timeout : LONGEST_RUN;
+	double remaining;
 
-		if (remaining <= left)
-			return remaining;
-		ev_timer_stop(libev->loop, &libev->timer);
-	}
-	ev_now_update(libev->loop);
-	ev_timer_set(&libev->timer, left, 0.);
-	ev_timer_start(libev->loop, &libev->timer);
-	return left;
+	if (longest < libev->armed)
+		arm(libev, longest);
+	remaining = ev_timer_remaining(libev->loop, &libev->timer);
+	ev_run(libev->loop, EVRUN_ONCE);
+	if (!rota__list_is_empty(&ctx->ready) || libev->armed != ROTA_NEVER)
+		return 0;
+	return timeout - (rota_time)(remaining * 1e9);
 }
 
 static int
 libev_wait(struct rota_context *ctx, rota_time timeout)
 {
 	struct libev *libev = libev_of(ctx);
-	/* A microsecond more, as libev reckons in doubles: to wake up too early would cost a turn. */
-	double left = (double)timeout * 1e-9 + 1e-6;
 
 	rota__reserve_enter(&libev->reserve);
-	if (timeout == 0) {
+	if (timeout == 0)
 		ev_run(libev->loop, EVRUN_NOWAIT);
-	} else {
-		do {
-			libev->timer_fired = false;
-			left -= arm(libev, left);
-			ev_run(libev->loop, EVRUN_ONCE);
-			/* If only the timer did that, it was armed for an earlier wait: go on with the rest of this one. */
-		} while (rota__list_is_empty(&ctx->ready) && libev->timer_fired && left > 0);
-	}
+	while (timeout > 0)
+		timeout = run(ctx, libev, timeout);
 	rota__reserve_leave();
 	return 0;
 }

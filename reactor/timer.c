@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timers: see timer.h for the heap. Due times are absolute and never before the clock's reading at the start, so a timer that
- * is started while the due ones are being called can neither run among them nor hide one of them.
+ * Timers: see timer.h for the heap. Due times are absolute and never before the clock's reading at the start, so a timer that is
+ * started while the due ones are being called comes behind them in the heap, and can hide none of them.
  */
 #include "timer.h"
 
@@ -10,19 +10,13 @@
 #include "allocator.h"
 #include "context.h"
 
-/* Starts are numbered modulo 2^32; two that are compared are never half of that apart. */
-static bool
-is_started_before(uint32_t a, uint32_t b)
-{
-	return (int32_t)(a - b) < 0;
-}
-
 static bool
 is_before(const struct rota__timer_slot *a, const struct rota__timer_slot *b)
 {
 	if (a->due != b->due)
 		return a->due < b->due;
-	return is_started_before(a->timer->sequence, b->timer->sequence);
+	/* Starts are numbered modulo 2^32: those of timers that are due at the same nanosecond are not half of that apart. */
+	return (int32_t)(a->timer->sequence - b->timer->sequence) < 0;
 }
 
 static void
@@ -201,33 +195,51 @@ rota_timer_due(const struct rota_context *ctx, const struct rota_timer *timer)
 	return timer->slot != 0 ? ctx->timers.slots[timer->slot].due : ROTA_NEVER;
 }
 
-/* The next time of a periodic timer that was due at due and is called at now: always after now. */
+/* The next time of a periodic timer that was due at due and is called now, in a turn of that time: always after the turn's. */
 static rota_time
-next_due(const struct rota_timer *timer, rota_time due, rota_time now)
+next_due(struct rota_context *ctx, const struct rota_timer *timer, rota_time due)
 {
 	rota_time missed;
 
 	if (timer->period < 0)
-		return rota__time_add(now, -timer->period);
-	missed = (now - due) / timer->period;
+		return rota__time_add(ctx->ops->now(ctx), -timer->period);
+	missed = (ctx->timers.horizon - due) / timer->period;
 	return rota__time_add(due + missed * timer->period, timer->period);
 }
 
-struct rota_timer *
-rota__timers_take_due(struct rota__timers *timers, rota_time now, uint32_t sequence)
+void
+rota__timers_begin(struct rota__timers *timers, rota_time now)
 {
+	timers->horizon = now;
+	timers->first_new = timers->sequence;
+}
+
+/*
+ * Whether it was started since rota__timers_begin. By how many starts ago that was, so that a timer that has been running for half of
+ * all numbers, and longer, is not mistaken for a new one; one in a billion is, for one turn.
+ */
+static bool
+is_new(const struct rota__timers *timers, const struct rota_timer *timer)
+{
+	return timer->sequence - timers->first_new < timers->sequence - timers->first_new;
+}
+
+struct rota_timer *
+rota__timers_take_due(struct rota_context *ctx)
+{
+	struct rota__timers *timers = &ctx->timers;
 	struct rota_timer *timer;
 	rota_time due = rota__timers_next(timers);
 
-	if (due > now || due == ROTA_NEVER)
+	if (due > timers->horizon || due == ROTA_NEVER)
 		return NULL;
 	timer = timers->slots[1].timer;
-	if (!is_started_before(timer->sequence, sequence))
+	if (is_new(timers, timer))
 		return NULL;
 	timers->called = timer;
 	timers->called_runs = timer->period != 0;
 	if (timer->period != 0)
-		put_in(timers, timer, next_due(timer, due, now));
+		put_in(timers, timer, next_due(ctx, timer, due));
 	else
 		take_out(timers, timer);
 	return timer;
@@ -239,5 +251,5 @@ rota__timers_fini(struct rota__timers *timers)
 	while (timers->count > 0)
 		timers->slots[timers->count--].timer->slot = 0;
 	rota__free(timers->slots);
-	*timers = (struct rota__timers){ .sequence = timers->sequence };
+	*timers = (struct rota__timers){ 0 };
 }

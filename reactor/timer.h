@@ -18,6 +18,9 @@ struct rota__timers {
 	size_t count;
 	size_t capacity; /* of slots, the unused one included */
 	uint32_t sequence;
+	/* Those are called in this turn that are due by the horizon, and have no start number from first_new on. */
+	rota_time horizon;
+	uint32_t first_new;
 	/* The timer whose handler is running, as long as it is running again: an error of the handler stops it. */
 	const struct rota_timer *called;
 	bool called_runs;
@@ -43,11 +46,13 @@ rota__timers_next(const struct rota__timers *timers)
 	return timers->count > 0 ? timers->slots[1].due : ROTA_NEVER;
 }
 
+/* A wait is over: the timers that are due now, and no others, are this turn's. */
+void rota__timers_begin(struct rota__timers *timers, rota_time now);
+
 /*
- * The next timer that is due at now and was started before sequence: taken out of the heap, or, if it is periodic, put in
- * again for its next time. NULL when there is none.
+ * The next of these: taken out of the heap, or, if it is periodic, put in again for its next time. NULL when there is none.
  */
-struct rota_timer *rota__timers_take_due(struct rota__timers *timers, rota_time now, uint32_t sequence);
+struct rota_timer *rota__timers_take_due(struct rota_context *ctx);
 
 /* One-shot, at a time that the caller knows not to be before the turn's; the clock is not read. */
 int rota__timer_start_due(struct rota_context *ctx, struct rota_timer *timer, rota_time due);
