@@ -228,6 +228,34 @@ tasks_and_posts__left_over__come_before_the_new(void **state)
 }
 
 static void
+readies_other(struct rota_context *ctx, struct actor *actor)
+{
+	actor_ready(ctx, actor->userdata);
+}
+
+static void
+tasks_and_posts__left_over__come_before_those_added_in_handlers(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+
+	for (int kind = ACTOR_POST; kind <= ACTOR_TASK; kind++) {
+		struct actor actors[5];
+
+		make_all(actors, 5, (enum actor_kind)kind, abc);
+		for (int i = 0; i < 2; i++) {
+			actors[i].act = readies_other;
+			actors[i].userdata = &actors[3 + i];
+		}
+		ready_all(ctx, actors, 3);
+		turn(ctx, 1);
+		turn(ctx, 1);
+		assert_trace("a b");
+		turn(ctx, 0);
+		assert_trace("c d e");
+	}
+}
+
+static void
 tasks__left_over_and_removed__are_not_called(void **state)
 {
 	struct rota_context *ctx = context_of(state);
@@ -336,6 +364,8 @@ main(void)
 		fixture_test_simulated(targets__left_over__come_before_the_new),
 		fixture_test_simulated(targets__left_over_and_stopped__are_not_called),
 		fixture_test_simulated(tasks_and_posts__left_over__come_before_the_new),
+		fixture_test_simulated(
+			tasks_and_posts__left_over__come_before_those_added_in_handlers),
 		fixture_test_simulated(tasks__left_over_and_removed__are_not_called),
 		fixture_test_simulated(timers__left_over__come_in_the_order_due),
 		fixture_test_simulated(budget__at_random__loses_nothing_and_repeats_nothing),

@@ -213,7 +213,7 @@ handler__readies_itself__is_called_once_a_turn(void **state)
 			assert_trace("again");
 		}
 		actor.act = NULL;
-		assert_int_equal(rota_dispatch_once(ctx, 0, NULL), 1);
+		assert_int_equal(rota_dispatch_once(ctx, ROTA_NEVER, NULL), 1);
 		trace_clear();
 		actor_fini(ctx, &actor);
 	}
@@ -271,7 +271,7 @@ timer__started_in_a_target_with_no_delay__fires_in_the_next_turn(void **state)
 	actor_ready(ctx, &running);
 	assert_int_equal(rota_dispatch_once(ctx, 0, NULL), 2);
 	assert_trace("target running");
-	assert_int_equal(rota_dispatch_once(ctx, 0, NULL), 1);
+	assert_int_equal(rota_dispatch_once(ctx, ROTA_NEVER, NULL), 1);
 	assert_trace("timer");
 	actor_fini(ctx, &target);
 }

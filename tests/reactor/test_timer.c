@@ -105,6 +105,7 @@ start__huge_delay__saturates_and_never_fires(void **state)
 		assert_true(rota_timer_is_running(&timer));
 		assert_int_equal(rota_timer_due(ctx, &timer), ROTA_NEVER);
 		assert_int_equal(turn_at(ctx, ROTA_NEVER - 1), 0);
+		assert_int_equal(turn_at(ctx, ROTA_NEVER), 0);
 		rota_timer_stop(ctx, &timer);
 	}
 	sim_of(ctx)->now = 100;
@@ -149,7 +150,10 @@ start__in_a_long_handler__counts_from_the_clock(void **state)
 	struct rota_context *ctx = context_of(state);
 	struct actor task = actor_make(ACTOR_TASK, NULL);
 	struct rota_timer timer = make_timer();
+	struct rota_timer other = make_timer();
 
+	/* One that runs, so that the turn has read its time. */
+	rota_timer_start(ctx, &other, ROTA_MINUTE);
 	task.cost = 1000;
 	task.act = starts_late;
 	task.userdata = &timer;
@@ -157,6 +161,7 @@ start__in_a_long_handler__counts_from_the_clock(void **state)
 	assert_int_equal(turn(ctx), 1);
 	assert_int_equal(rota_timer_due(ctx, &timer), 1050);
 	rota_timer_stop(ctx, &timer);
+	rota_timer_stop(ctx, &other);
 }
 
 static void
@@ -294,6 +299,23 @@ sequence__wraps_round__order_is_kept(void **state)
 	assert_trace("a b c d e f");
 }
 
+static void
+timer__started_billions_of_starts_ago__fires(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct rota_timer old = make_timer();
+	struct rota_timer young = make_timer();
+
+	rota_timer_start(ctx, &old, 10);
+	ctx->timers.sequence += 0x90000000u;
+	rota_timer_start(ctx, &young, 20);
+	assert_int_equal(turn_at(ctx, 15), 1);
+	assert_int_equal(turn_at(ctx, 25), 1);
+	assert_trace("15 25");
+	rota_timer_stop(ctx, &old);
+	rota_timer_stop(ctx, &young);
+}
+
 /* Periodic timers */
 
 static void
@@ -335,6 +357,23 @@ fixed_delay__called_late__pushes_the_later_ones(void **state)
 	assert_int_equal(rota_timer_due(ctx, &timer), 510);
 	rota_timer_stop(ctx, &timer);
 	trace_clear();
+}
+
+/* Behind a handler that takes long, the call itself is late. */
+static void
+fixed_delay__behind_a_long_handler__counts_from_its_own_call(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct actor slow = actor_make(ACTOR_TIMER, "slow");
+	struct rota_timer timer = make_timer();
+
+	slow.cost = 100;
+	rota_timer_start(ctx, &slow.timer, 5);
+	assert_int_equal(rota_timer_start_fixed_delay(ctx, &timer, 5, 10), 0);
+	assert_int_equal(turn(ctx), 2);
+	assert_trace("slow 5");
+	assert_int_equal(rota_timer_due(ctx, &timer), 115);
+	rota_timer_stop(ctx, &timer);
 }
 
 static void
@@ -438,6 +477,27 @@ handler__of_each_kind__finds_its_timer_as_promised(void **state)
 	assert_int_equal(turn_at(ctx, 1000), 0);
 }
 
+static int
+on_due_starts_in_the_past(struct rota_context *ctx, struct rota_timer *timer)
+{
+	assert_int_equal(rota_timer_start_at(ctx, timer, 1), 0);
+	return 0;
+}
+
+static void
+handler__starts_its_timer_at_a_passed_instant__fires_once_a_turn(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct rota_timer timer;
+
+	rota_timer_init(&timer, on_due_starts_in_the_past);
+	rota_timer_start(ctx, &timer, 10);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(turn(ctx), 1);
+	assert_in_range(sim_of(ctx)->now, 10, 15);
+	rota_timer_stop(ctx, &timer);
+}
+
 static void
 stops_other(struct rota_context *ctx, struct actor *actor)
 {
@@ -532,12 +592,15 @@ main(void)
 		sim_test(timers__due_at_once__fire_by_due_time_and_then_by_start),
 		sim_test(timers__a_hundred_thousand_due_at_once__fire_in_the_order_of_their_starts),
 		sim_test(sequence__wraps_round__order_is_kept),
+		sim_test(timer__started_billions_of_starts_ago__fires),
 		sim_test(fixed_rate__called_late__keeps_its_phase_and_skips_what_it_missed),
 		sim_test(fixed_delay__called_late__pushes_the_later_ones),
+		sim_test(fixed_delay__behind_a_long_handler__counts_from_its_own_call),
 		sim_test(periodic__no_or_negative_first_delay__is_due_at_once),
 		sim_test(periodic__period_below_1__is_refused_and_changes_nothing),
 		sim_test(periodic__huge_period__comes_once),
 		sim_test(handler__of_each_kind__finds_its_timer_as_promised),
+		sim_test(handler__starts_its_timer_at_a_passed_instant__fires_once_a_turn),
 		sim_test(handler__stops_or_postpones_another_that_is_due__it_does_not_fire_now),
 		sim_test(start__without_memory__leaves_the_timer_as_it_was),
 	};

@@ -86,6 +86,9 @@ start_random(struct probe *probe, rota_time most)
 	probe->is_running = true;
 	probe->due = sum(sim_of(model.ctx)->now, delay > 0 ? delay : 0);
 	probe->order = model.starts++;
+	/* In a handler, one that is due at once may be put off by an instant, to the next turn. */
+	if (model.handlers_meddle && probe->due == model.now)
+		probe->due += rota_timer_due(model.ctx, timer) == probe->due + 1;
 }
 
 static void
