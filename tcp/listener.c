@@ -19,7 +19,7 @@
 
 struct rota_listener {
 	struct rota_target target; /* its descriptor is -1 once it is closed */
-	struct rota_timer timer;   /* runs while it is paused */
+	struct rota_timer timer;   /* ends a pause; always running, so that it cannot fail to start */
 	struct rota_link link;
 	struct rota_context *ctx;
 	struct rota__options *options;
@@ -58,6 +58,7 @@ finish(struct rota_listener *listener, enum rota_reason reason, int error)
 	rota_target_stop(listener->ctx, &listener->target);
 	rota__listening_close(&listener->listening, listener->ctx->sys, listener->target.fd, listener->is_dropped);
 	listener->target.fd = -1;
+	rota__listeners_descriptor_closed(listener->ctx);
 	rota__list_remove(&listener->link);
 	rota__list_append(&tcp->ended_listeners, &listener->link);
 	rota__tcp_note_work(listener->ctx);
@@ -72,8 +73,8 @@ pause_accepting(struct rota_listener *listener, int error)
 	listener->pause = is_new ? FIRST_PAUSE : 2 * listener->pause;
 	if (listener->pause > LONGEST_PAUSE)
 		listener->pause = LONGEST_PAUSE;
-	if (rota_timer_start(listener->ctx, &listener->timer, listener->pause) < 0)
-		return; /* no memory for the timer: the backlog stays readable, and that is the next try */
+	rota__timer_restart(listener->ctx, &listener->timer,
+		rota__time_add(listener->ctx->ops->now(listener->ctx), listener->pause));
 	set_paused(listener, true);
 	(void)rota_target_set_interest(listener->ctx, &listener->target, 0);
 	if (!is_new)
@@ -89,7 +90,7 @@ on_resume(struct rota_context *ctx, struct rota_timer *timer)
 {
 	struct rota_listener *listener = rota_container_of(timer, struct rota_listener, timer);
 
-	(void)ctx;
+	rota__timer_restart(ctx, timer, ROTA_NEVER);
 	set_paused(listener, false);
 	if (rota_target_set_interest(listener->ctx, &listener->target, ROTA_READABLE) < 0)
 		pause_accepting(listener, -ENOMEM);
@@ -151,6 +152,7 @@ may_accept_next(struct rota_listener *listener, int error)
 {
 	switch (error) {
 	case EAGAIN:
+		listener->pause = 0; /* the kernel looks for a descriptor first */
 		return false;
 	case EMFILE:
 	case ENFILE:
@@ -254,8 +256,11 @@ rota_listen_address(struct rota_context *ctx, const struct rota_address *address
 		return fd;
 	}
 	rota_target_init(&listener->target, &listener_target_ops, fd);
-	r = rota__target_start_socket(ctx, &listener->target, ROTA_READABLE);
+	r = rota__timer_start_due(ctx, &listener->timer, ROTA_NEVER);
+	if (r >= 0)
+		r = rota__target_start_socket(ctx, &listener->target, ROTA_READABLE);
 	if (r < 0) {
+		rota_timer_stop(ctx, &listener->timer);
 		/* An inherited descriptor is still the caller's. */
 		if (address->fd < 0)
 			rota__listening_close(&listener->listening, ctx->sys, fd, false);
