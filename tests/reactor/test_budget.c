@@ -147,7 +147,7 @@ targets__always_ready__rotate(void **state)
 	fini_all(ctx, targets, 3);
 }
 
-/* Those that were called are new again, behind the left over: nobody waits twice as long as others. */
+/* Those that were called are new again, behind the left over: nobody is left out for long. */
 static void
 targets__always_ready_and_some_left_over__all_get_on(void **state)
 {

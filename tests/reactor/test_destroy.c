@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Destroying anything in any handler: the whole matrix. Whoever is called (a handler of each kind,
- * the hooks, the error handler) does everything to everybody: itself, one of each kind that is ready
- * in the same turn, one of each kind that is not. What was stopped must not be called, what was
- * freed must not be touched (for AddressSanitizer to see), and at the end nothing may be left.
+ * the hooks, the error handler) does everything to everybody: itself, one of each kind that is
+ * ready in the same turn, one of each kind that is not. What was stopped must not be called, what
+ * was freed must not be touched (for AddressSanitizer to see), and at the end nothing may be left.
  */
 #include <rota/iterate.h>
 
