@@ -545,55 +545,72 @@ expect_silence(int fd)
 
 /* Faults */
 
-static uint64_t failed;
+static struct {
+	uint64_t at;
+	bool is_of_memory;
+	bool for_ever;
+	enum faulty_call call;
+	int error;
+	uint64_t failed;
+} fault;
+
+void
+begin_fault(void)
+{
+	if (fault.is_of_memory)
+		faulty_allocator_fail(fault.at, fault.for_ever);
+	else
+		faulty_sys_fail(fault.call, fault.at, fault.for_ever, fault.error);
+}
 
 void
 lift_fault(void)
 {
-	failed += faulty_allocator_failed() + faulty_sys_failed();
+	fault.failed += faulty_allocator_failed() + faulty_sys_failed();
 	faulty_allocator_reset();
 	faulty_sys_reset();
 }
 
-/* Whether the fault struck. */
-static bool
-run(struct fixture *fixture, scenario_fn *scenario)
+/* With the first, the second … until there is no such any more. Returns how many there were. */
+static uint64_t
+run_with_each(scenario_fn *scenario)
 {
-	failed = 0;
-	scenario(fixture);
-	lift_fault();
-	if (fixture_close(fixture) < 0)
-		fail_msg("something was left behind");
-	forget_made();
-	return failed > 0;
+	static struct fixture fixture;
+
+	fault.at = 0;
+	do {
+		fixture_open(&fixture, FIXTURE_LIBEV);
+		fault.failed = 0;
+		fault.at++;
+		begin_fault();
+		scenario(&fixture);
+		lift_fault();
+		if (fixture_close(&fixture) < 0)
+			fail_msg("something was left behind");
+		forget_made();
+	} while (fault.failed > 0);
+	return fault.at - 1;
 }
 
 void
 with_failing_allocations(scenario_fn *scenario, bool for_ever)
 {
-	static struct fixture fixture;
-	uint64_t k = 0;
-
-	do {
-		fixture_open(&fixture, FIXTURE_LIBEV);
-		faulty_allocator_fail(++k, for_ever);
-	} while (run(&fixture, scenario));
-	assert_true(k > 1);
+	fault.is_of_memory = true;
+	fault.for_ever = for_ever;
+	assert_true(run_with_each(scenario) > 0);
 }
 
 void
 with_failing_calls(scenario_fn *scenario)
 {
-	static struct fixture fixture;
+	fault.is_of_memory = false;
+	fault.for_ever = false;
+	for (fault.call = 0; fault.call < FAULTY_ANY; fault.call++) {
+		const int *errors = faulty_sys_errors(fault.call);
 
-	for (enum faulty_call call = 0; call < FAULTY_ANY; call++) {
-		for (const int *error = faulty_sys_errors(call); *error != 0; error++) {
-			uint64_t k = 0;
-
-			do {
-				fixture_open(&fixture, FIXTURE_LIBEV);
-				faulty_sys_fail(call, ++k, false, *error);
-			} while (run(&fixture, scenario));
+		for (size_t i = 0; errors[i] != 0; i++) {
+			fault.error = errors[i];
+			(void)run_with_each(scenario);
 		}
 	}
 }

@@ -140,13 +140,15 @@ void expect_silence(int fd);
 /*
  * Runs a scenario in a context of its own with the k-th allocation failing, for each k; and with
  * each call to the system failing with each errno that it can give, each time it is made. The
- * scenario lifts the fault before what must work. It may free the context and set that to NULL.
+ * scenario lifts the fault before what must work, and may have it begin (counting from there) only
+ * behind that. It may free the context and set that to NULL.
  */
 typedef void scenario_fn(struct fixture *fixture);
 
 void with_failing_allocations(scenario_fn *scenario, bool for_ever);
 void with_failing_calls(scenario_fn *scenario);
 void lift_fault(void);
+void begin_fault(void);
 
 struct rota_context *context_of(void **state);
 int rig_teardown(void **state);
