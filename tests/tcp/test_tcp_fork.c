@@ -1,0 +1,643 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Streams, listeners and relays across fork: a child drops its copies without a trace, and what
+ * ends in the parent ends for its peer, though a child still holds a copy.
+ *
+ * A child checks by CHECK, tells its parent by one byte how that went, and lives on with what it
+ * has until the parent lets it go.
+ */
+#include <rota/listener.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <rota/timer.h>
+
+#include "faulty_allocator.h"
+#include "faulty_sys.h"
+#include "relay_rig.h"
+#include "sim_context.h"
+
+#define CHECK(condition) \
+	do { \
+		if (!(condition)) { \
+			fprintf(stderr, "child: %s:%d: %s\n", __FILE__, __LINE__, #condition); \
+			return false; \
+		} \
+	} while (0)
+
+struct child {
+	pid_t pid;
+	int lifeline;
+};
+
+typedef bool child_fn(struct fixture *fixture, void *argument);
+
+/* Waits until the parent has closed its end. */
+static void
+await_release(int fd)
+{
+	char byte;
+
+	while (read(fd, &byte, 1) < 0 && errno == EINTR) {
+		/* Again. */
+	}
+}
+
+/* In the parent: a child that has done its work, well, and still has everything. */
+static struct child
+fork_child(struct fixture *fixture, child_fn *work, void *argument)
+{
+	int pair[2];
+	struct child child;
+	char byte;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	child.pid = fork();
+	assert_true(child.pid >= 0);
+	if (child.pid == 0) {
+		close(pair[0]);
+		byte = work == NULL || work(fixture, argument) ? 'y' : 'n';
+		if (write(pair[1], &byte, 1) == 1)
+			await_release(pair[1]);
+		_exit(0);
+	}
+	close(pair[1]);
+	child.lifeline = pair[0];
+	assert_int_equal(read(child.lifeline, &byte, 1), 1);
+	assert_int_equal(byte, 'y');
+	return child;
+}
+
+static void
+release_child(struct child child)
+{
+	close(child.lifeline);
+	assert_int_equal(waitpid(child.pid, NULL, 0), child.pid);
+}
+
+/* A peer and the stream that was accepted from it, which echoes. */
+static int
+open_echo(struct rota_context *ctx, struct door *door, const char *text)
+{
+	int peer;
+
+	assert_int_equal(door_open(ctx, door, text, NULL), 0);
+	peer = raw_connect(door->text);
+	wait_for(ctx, &door->ends[0].told[END_OPEN], 1);
+	return peer;
+}
+
+/* Ends a peer of which a child has a copy too. */
+static void
+hang_up(int peer)
+{
+	(void)shutdown(peer, SHUT_RDWR);
+	close(peer);
+}
+
+static void
+expect_echo(struct rota_context *ctx, int peer)
+{
+	raw_send(peer, "ping", 4);
+	expect_bytes(ctx, peer, "ping", 4);
+}
+
+/* In the child */
+
+/* Nothing was done to a connection but closing the copy of it. */
+static bool
+is_silent(void)
+{
+	CHECK(faulty_sys_calls(FAULTY_SHUTDOWN) == 0);
+	CHECK(faulty_sys_calls(FAULTY_SEND) + faulty_sys_calls(FAULTY_SENDMSG) == 0);
+	CHECK(faulty_sys_calls(FAULTY_RECV) == 0);
+	CHECK(faulty_sys_calls(FAULTY_SETSOCKOPT) == 0);
+	CHECK(faulty_sys_calls(FAULTY_CONNECT) == 0);
+	CHECK(faulty_sys_calls(FAULTY_UNLINK) == 0);
+	return true;
+}
+
+static bool
+has_told(const struct end *end, const int *before)
+{
+	return memcmp(end->told, before, sizeof end->told) != 0;
+}
+
+/* Frees the context, after which no memory is left of it. */
+static bool
+frees_all(struct fixture *fixture)
+{
+	int64_t live;
+
+	CHECK(rota_context_free(fixture->ctx) == 0);
+	live = faulty_allocator_live() - fixture->blocks;
+	if (live != 0)
+		fprintf(stderr, "child: %lld blocks are left\n", (long long)live);
+	CHECK(live == 0);
+	return true;
+}
+
+/* Drops everything; argument is an end, which is told nothing. */
+static bool
+drops(struct fixture *fixture, void *argument)
+{
+	struct end *end = argument;
+	int before[END_EVENTS];
+
+	memcpy(before, end->told, sizeof before);
+	faulty_sys_fail(FAULTY_ANY, 0, false, 0);
+	CHECK(rota_context_forked(fixture->ctx, 0) == 0);
+	CHECK(rota_context_streams(fixture->ctx) == 0);
+	CHECK(is_silent());
+	for (int i = 0; i < 3; i++)
+		CHECK(rota_dispatch_once(fixture->ctx, 0, NULL) == 0);
+	CHECK(frees_all(fixture));
+	CHECK(is_silent());
+	CHECK(!has_told(end, before));
+	return true;
+}
+
+/* The same by rota_context_free alone. */
+static bool
+frees(struct fixture *fixture, void *argument)
+{
+	struct end *end = argument;
+	int before[END_EVENTS];
+
+	memcpy(before, end->told, sizeof before);
+	faulty_sys_fail(FAULTY_ANY, 0, false, 0);
+	CHECK(frees_all(fixture));
+	CHECK(is_silent());
+	CHECK(!has_told(end, before));
+	return true;
+}
+
+static void
+check_parent_goes_on(void **state, const char *text, child_fn *work)
+{
+	struct rota_context *ctx = context_of(state);
+	struct door *door = make_door(make_echoes(2), 2);
+	int peer = open_echo(ctx, door, text);
+	struct child child = fork_child(*state, work, &door->ends[0]);
+	int second;
+
+	expect_silence(peer);
+	expect_echo(ctx, peer);
+	second = raw_connect(door->text);
+	expect_echo(ctx, second);
+	assert_int_equal(door->accepted, 2);
+	hang_up(second);
+	rota_stream_close(door->ends[0].stream);
+	expect_end(ctx, peer, 0);
+	hang_up(peer);
+	wait_for(ctx, &door->ends[0].told[END_CLOSE], 1);
+	assert_int_equal(door->ends[0].why.reason, ROTA_REASON_CLEAN);
+	rota_listener_close(door->listener);
+	release_child(child);
+}
+
+static const char *
+unix_text(void)
+{
+	static char text[64];
+
+	snprintf(text, sizeof text, "unix:/tmp/rota-fork-%d", (int)getpid());
+	return text;
+}
+
+static void
+forked__open_stream_and_listener__are_dropped_without_a_trace(void **state)
+{
+	check_parent_goes_on(state, "127.0.0.1:0", drops);
+	check_parent_goes_on(state, unix_text(), drops);
+	assert_int_not_equal(access(unix_text() + 5, F_OK), 0);
+}
+
+static void
+context_free__in_a_child__drops_all_without_a_trace(void **state)
+{
+	check_parent_goes_on(state, "127.0.0.1:0", frees);
+	check_parent_goes_on(state, unix_text(), frees);
+}
+
+static void
+forked__stream_that_connects__is_dropped(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct end *end = make_ends(1);
+	char text[ROTA_ADDRESS_TEXT];
+	int listening = raw_listen("127.0.0.1:0", 4, text);
+	struct child child;
+	int peer;
+
+	assert_int_equal(end_connect(ctx, end, text, NULL), 0);
+	assert_int_equal(rota_stream_send(end->stream, "queued", 6), 0);
+	child = fork_child(*state, drops, end);
+	peer = raw_accept(listening);
+	expect_silence(peer);
+	expect_bytes(ctx, peer, "queued", 6);
+	release_child(child);
+	hang_up(peer);
+	close(listening);
+}
+
+static void
+forked__stream_with_output_and_input__is_dropped(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct door *door = make_door(make_ends(1), 1);
+	int peer = open_echo(ctx, door, "127.0.0.1:0");
+	struct end *end = &door->ends[0];
+	struct child child;
+
+	faulty_sys_fail(FAULTY_SEND, 1, true, EAGAIN);
+	assert_int_equal(rota_stream_send(end->stream, "queued", 6), 0);
+	end->takes_nothing = true;
+	raw_send(peer, "kept", 4);
+	wait_for(ctx, &end->told[END_DATA], 1);
+	raw_send(peer, "unread", 6);
+	child = fork_child(*state, drops, end);
+	expect_silence(peer);
+	faulty_sys_reset();
+	expect_bytes(ctx, peer, "queued", 6);
+	release_child(child);
+	hang_up(peer);
+}
+
+static void
+forked__stream_whose_close_is_due__is_told_by_the_parent_only(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct door *door = make_door(make_ends(1), 1);
+	int peer = open_echo(ctx, door, "127.0.0.1:0");
+	struct child child;
+
+	rota_stream_abort(door->ends[0].stream);
+	child = fork_child(*state, drops, &door->ends[0]);
+	spin(ctx, 1);
+	assert_int_equal(door->ends[0].told[END_CLOSE], 1);
+	release_child(child);
+	hang_up(peer);
+}
+
+static void
+forked__relay__is_dropped_and_carries_on_in_the_parent(void **state)
+{
+	static struct relayed relayed;
+	struct flow to_b = { .seed = 1, .total = 200000 };
+	struct flow to_a = { .seed = 2, .total = 100000 };
+	struct child child;
+
+	relayed_open(context_of(state), &relayed, NULL);
+	relayed_start(&relayed, 0);
+	child = fork_child(*state, drops, relayed.a);
+	expect_silence(relayed.peer_a);
+	expect_silence(relayed.peer_b);
+	relayed_carry(&relayed, &to_b, &to_a, 60000);
+	relayed_expect_clean(&relayed, to_b.total, to_a.total);
+	relayed_close(&relayed);
+	release_child(child);
+}
+
+static void
+counts_release(const void *bytes, size_t len, void *arg)
+{
+	(void)bytes;
+	(void)len;
+	++*(int *)arg;
+}
+
+static bool
+drops_and_releases_once(struct fixture *fixture, void *argument)
+{
+	int *released = argument;
+
+	CHECK(rota_context_forked(fixture->ctx, 0) == 0);
+	CHECK(frees_all(fixture));
+	CHECK(*released == 1);
+	return true;
+}
+
+static void
+forked__lent_bytes__are_released_once_on_both_sides(void **state)
+{
+	static char bytes[8 << 20];
+	struct rota_context *ctx = context_of(state);
+	struct door *door = make_door(make_ends(1), 1);
+	int peer = open_echo(ctx, door, "127.0.0.1:0");
+	int released = 0;
+	struct child child;
+
+	assert_int_equal(rota_stream_send_ref(door->ends[0].stream, bytes, sizeof bytes,
+				 counts_release, &released),
+		0);
+	spin(ctx, 1);
+	assert_int_equal(released, 0);
+	child = fork_child(*state, drops_and_releases_once, &released);
+	rota_stream_abort(door->ends[0].stream);
+	spin(ctx, 1);
+	assert_int_equal(released, 1);
+	release_child(child);
+	hang_up(peer);
+}
+
+/* Listeners that are kept */
+
+static int
+say_yes(struct rota_context *ctx, struct rota_timer *timer)
+{
+	(void)timer;
+	rota_context_stop(ctx);
+	return 0;
+}
+
+/* Accepts a peer of its own and echoes; then frees everything. */
+static bool
+serves(struct fixture *fixture, void *argument)
+{
+	struct door *door = argument;
+	struct rota_dispatchvars vars = ROTA_DISPATCHVARS_INIT;
+	struct rota_timer timer;
+	char bytes[4];
+	int peer;
+
+	CHECK(rota_context_forked(fixture->ctx, ROTA_FORK_KEEP_LISTENERS) == 0);
+	CHECK(rota_context_streams(fixture->ctx) == 0);
+	peer = raw_begin_connect(door->text);
+	CHECK(peer >= 0);
+	CHECK(send(peer, "ping", 4, 0) == 4);
+	rota_timer_init(&timer, say_yes);
+	CHECK(rota_timer_start(fixture->ctx, &timer, 50 * ROTA_MILLISECOND) == 0);
+	CHECK(rota_iterate(fixture->ctx, &vars) == ROTA_STOP);
+	CHECK(recv(peer, bytes, 4, 0) == 4);
+	CHECK(memcmp(bytes, "ping", 4) == 0);
+	CHECK(door->accepted == 2);
+	CHECK(door->closed == 0);
+	CHECK(frees_all(fixture));
+	CHECK(door->closed == 1);
+	hang_up(peer);
+	return true;
+}
+
+static void
+check_kept(void **state, const char *text)
+{
+	struct rota_context *ctx = context_of(state);
+	struct door *door = make_door(make_echoes(3), 3);
+	int peers[2] = { open_echo(ctx, door, text), -1 };
+	struct child child = fork_child(*state, serves, door);
+
+	/* The child has closed its listener; the parent's goes on. */
+	expect_echo(ctx, peers[0]);
+	peers[1] = raw_connect(door->text);
+	expect_echo(ctx, peers[1]);
+	release_child(child);
+	close_pair(peers);
+	rota_listener_close(door->listener);
+	spin(ctx, 2);
+}
+
+static void
+forked__listeners_are_kept__both_accept(void **state)
+{
+	check_kept(state, "127.0.0.1:0");
+}
+
+static void
+forked__unix_listener_is_kept__its_path_stays_the_parents(void **state)
+{
+	check_kept(state, unix_text());
+}
+
+/* What ends in the parent, while a child holds a copy */
+
+static void
+check_ends(void **state, const char *text, void (*end)(struct rota_stream *), int expected)
+{
+	struct rota_context *ctx = context_of(state);
+	struct door *door = make_door(make_ends(1), 1);
+	int peer = open_echo(ctx, door, text);
+	struct child child = fork_child(*state, NULL, NULL);
+
+	end(door->ends[0].stream);
+	expect_end(ctx, peer, expected);
+	hang_up(peer);
+	wait_for(ctx, &door->ends[0].told[END_CLOSE],
+		expected == 0 && end == rota_stream_end ? 0 : 1);
+	release_child(child);
+	rota_listener_close(door->listener);
+	spin(ctx, 1);
+}
+
+static void
+stream__ends_while_a_child_has_a_copy__its_peer_sees_it(void **state)
+{
+	check_ends(state, "127.0.0.1:0", rota_stream_close, 0);
+	check_ends(state, "127.0.0.1:0", rota_stream_end, 0);
+	check_ends(state, "127.0.0.1:0", rota_stream_abort, -ECONNRESET);
+	check_ends(state, "[::1]:0", rota_stream_abort, -ECONNRESET);
+	check_ends(state, unix_text(), rota_stream_close, 0);
+	check_ends(state, unix_text(), rota_stream_abort, 0);
+}
+
+static void
+stream__times_out_while_a_child_has_a_copy__its_peer_sees_it(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct door *door = make_door(make_ends(1), 1);
+	int peer = open_echo(ctx, door, "127.0.0.1:0");
+	struct child child = fork_child(*state, NULL, NULL);
+
+	sim_advance(ctx, 10 * ROTA_MINUTE);
+	wait_for(ctx, &door->ends[0].told[END_CLOSE], 1);
+	assert_int_equal(door->ends[0].why.reason, ROTA_REASON_TIMEOUT_IDLE);
+	expect_end(ctx, peer, 0);
+	release_child(child);
+	hang_up(peer);
+}
+
+static void
+connect__cancelled_while_a_child_has_a_copy__its_peer_sees_it(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct end *end = make_ends(1);
+	char text[ROTA_ADDRESS_TEXT];
+	int listening = raw_listen("127.0.0.1:0", 4, text);
+	struct child child;
+	int peer;
+
+	assert_int_equal(end_connect(ctx, end, text, NULL), 0);
+	peer = raw_accept(listening);
+	child = fork_child(*state, NULL, NULL);
+	rota_stream_abort(end->stream);
+	expect_end(ctx, peer, -ECONNRESET);
+	release_child(child);
+	hang_up(peer);
+	close(listening);
+}
+
+static void
+context_free__while_a_child_has_copies__every_peer_sees_it(void **state)
+{
+	struct fixture *fixture = *state;
+	struct door *door = make_door(make_ends(1), 1);
+	int peer = open_echo(fixture->ctx, door, "127.0.0.1:0");
+	struct child child = fork_child(fixture, NULL, NULL);
+	char byte;
+
+	assert_int_equal(rota_context_free(fixture->ctx), 0);
+	fixture->ctx = NULL;
+	assert_int_equal(door->ends[0].told[END_CLOSE], 1);
+	assert_int_equal(raw_receive(peer, &byte, 1), -ECONNRESET);
+	release_child(child);
+	hang_up(peer);
+}
+
+/* In a handler, and afterwards */
+
+static bool is_child;
+
+static void
+forks(struct end *end, enum end_event event)
+{
+	if (event != END_DATA || end->told[END_DATA] > 1)
+		return;
+	is_child = fork() == 0;
+	if (!is_child)
+		return;
+	if (rota_context_forked(rota_stream_context(end->stream), 0) < 0)
+		_exit(1);
+	/* The stream being called back is dead only once the turn is over. */
+	(void)rota_stream_send(end->stream, "x", 1);
+	rota_stream_resume(end->stream);
+	rota_stream_abort(end->stream);
+}
+
+static void
+forked__in_a_handler__drops_the_stream_being_called_back(void **state)
+{
+	struct fixture *fixture = *state;
+	struct door *door = make_door(make_echoes(1), 1);
+	int peer = open_echo(fixture->ctx, door, "127.0.0.1:0");
+	int status = -1;
+
+	door->ends[0].act = forks;
+	raw_send(peer, "ping", 4);
+	while (door->ends[0].told[END_DATA] == 0)
+		(void)rota_dispatch_once(fixture->ctx, 0, NULL);
+	if (is_child) {
+		bool is_well = rota_context_streams(fixture->ctx) == 0 && frees_all(fixture) &&
+			door->ends[0].told[END_CLOSE] == 0;
+
+		_exit(is_well ? 0 : 1);
+	}
+	assert_true(wait(&status) > 0);
+	assert_int_equal(status, 0);
+	expect_bytes(fixture->ctx, peer, "ping", 4);
+	expect_silence(peer);
+	expect_echo(fixture->ctx, peer);
+	hang_up(peer);
+}
+
+static rota_time
+clock_of(clockid_t id)
+{
+	struct timespec now;
+
+	clock_gettime(id, &now);
+	return now.tv_sec * ROTA_SECOND + now.tv_nsec;
+}
+
+/* Waits while the peer of a dropped stream talks to the parent: that is none of its business. */
+static bool
+waits_in_peace(struct fixture *fixture, void *argument)
+{
+	rota_time cpu;
+	int peer = *(int *)argument;
+
+	CHECK(rota_context_forked(fixture->ctx, 0) == 0);
+	(void)rota_dispatch_once(fixture->ctx, 0, NULL);
+	CHECK(send(peer, "ping", 4, MSG_NOSIGNAL) == 4);
+	cpu = clock_of(CLOCK_PROCESS_CPUTIME_ID);
+	CHECK(rota_dispatch_once(fixture->ctx, 200 * ROTA_MILLISECOND, NULL) == 0);
+	cpu = clock_of(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+	CHECK(cpu < 50 * ROTA_MILLISECOND);
+	return frees_all(fixture);
+}
+
+static void
+forked__parent_has_input__child_sleeps(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct door *door = make_door(make_echoes(1), 1);
+	int peer = open_echo(ctx, door, "127.0.0.1:0");
+	struct child child = fork_child(*state, waits_in_peace, &peer);
+
+	expect_bytes(ctx, peer, "ping", 4);
+	release_child(child);
+	hang_up(peer);
+}
+
+/* The context of a child is good for new streams. */
+static bool
+connects_anew(struct fixture *fixture, void *argument)
+{
+	struct door *door = argument;
+	struct end *end = make_ends(1);
+
+	CHECK(rota_context_forked(fixture->ctx, 0) == 0);
+	CHECK(end_connect(fixture->ctx, end, door->text, NULL) == 0);
+	for (int i = 0; i < 1000 && end->told[END_OPEN] == 0; i++)
+		(void)rota_dispatch_once(fixture->ctx, ROTA_MILLISECOND, NULL);
+	CHECK(end->told[END_OPEN] == 1);
+	CHECK(rota_context_streams(fixture->ctx) == 1);
+	CHECK(frees_all(fixture));
+	CHECK(end->told[END_CLOSE] == 1);
+	return true;
+}
+
+static void
+forked__afterwards__opens_new_streams(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct door *door = make_door(make_echoes(2), 2);
+	int peer = open_echo(ctx, door, "127.0.0.1:0");
+	struct child child = fork_child(*state, connects_anew, door);
+
+	expect_echo(ctx, peer);
+	release_child(child);
+	hang_up(peer);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		rig_test(forked__open_stream_and_listener__are_dropped_without_a_trace),
+		rig_test(context_free__in_a_child__drops_all_without_a_trace),
+		rig_test(forked__stream_that_connects__is_dropped),
+		rig_test(forked__stream_with_output_and_input__is_dropped),
+		rig_test(forked__stream_whose_close_is_due__is_told_by_the_parent_only),
+		rig_test(forked__relay__is_dropped_and_carries_on_in_the_parent),
+		rig_test(forked__lent_bytes__are_released_once_on_both_sides),
+		rig_test(forked__listeners_are_kept__both_accept),
+		rig_test(forked__unix_listener_is_kept__its_path_stays_the_parents),
+		rig_test(stream__ends_while_a_child_has_a_copy__its_peer_sees_it),
+		rig_test_simulated(stream__times_out_while_a_child_has_a_copy__its_peer_sees_it),
+		rig_test(connect__cancelled_while_a_child_has_a_copy__its_peer_sees_it),
+		rig_test(context_free__while_a_child_has_copies__every_peer_sees_it),
+		rig_test(forked__in_a_handler__drops_the_stream_being_called_back),
+		rig_test(forked__parent_has_input__child_sleeps),
+		rig_test(forked__afterwards__opens_new_streams),
+	};
+
+	faulty_allocator_install();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
