@@ -195,7 +195,7 @@ shortage__over_though_nobody_came__is_told_anew_next_time(void **state)
 	faulty_sys_fail(FAULTY_ACCEPT4, 1, false, EAGAIN);
 	(void)when_called(ctx, 1);
 	assert_int_equal(door->accepted, 0);
-	faulty_sys_fail(FAULTY_ACCEPT4, 1, false, ENFILE);
+	faulty_sys_fail(FAULTY_ACCEPT4, 1, true, ENFILE);
 	tried = when_called(ctx, 1);
 	assert_int_equal(door->paused, 2);
 	assert_int_equal(door->paused_error, -ENFILE);
