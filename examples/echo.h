@@ -33,7 +33,7 @@ struct echo_result {
 	uint64_t messages; /* that came back, whole and right */
 	rota_time elapsed; /* from the first message's start to the last one's return */
 	struct histogram latency;
-	char error[512]; /* the first thing that went wrong; empty: nothing did */
+	char error[768]; /* the first thing that went wrong; empty: nothing did */
 };
 
 /* Both return the program's exit status. */

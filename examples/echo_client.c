@@ -35,16 +35,17 @@ struct client;
 
 struct connection {
 	struct client *client;
-	struct rota_stream *stream; /* NULL before and after its life */
-	rota_time *sent_at;         /* of the messages on their way, a ring of depth */
-	uint64_t sent;              /* messages */
-	uint64_t received;          /* bytes */
-	bool ended;                 /* this side */
+	struct rota_stream *stream;
+	rota_time *sent_at; /* of the messages on their way, a ring of depth */
+	uint64_t sent;      /* messages */
+	uint64_t received;  /* bytes */
+	bool ended;         /* this side */
 };
 
 struct client {
 	struct program program;
 	const struct echo_client_options *options;
+	char address[ROTA_ADDRESS_TEXT]; /* as text */
 	struct echo_result result;
 	struct rota_stream_options streams;
 	struct connection *connections;
@@ -115,14 +116,6 @@ client_fail(struct client *client, const char *format, ...)
 	program_drain(&client->program);
 }
 
-static const char *
-client_address(const struct client *client)
-{
-	static char text[ROTA_ADDRESS_TEXT];
-
-	return rota_address_format(&client->options->address, text, sizeof(text));
-}
-
 /* Sends until depth messages are on their way, or the output is full: then on_drain goes on. */
 static void
 connection_fill(struct connection *connection, rota_time now)
@@ -170,7 +163,7 @@ connection_check(struct connection *connection, const uint8_t *bytes, size_t len
 
 	if (len > connection_missing(connection)) {
 		client_fail(client, "%s sent more than it got, on connection %llu: is it an echo?",
-			client_address(client), (unsigned long long)connection_number(connection));
+			client->address, (unsigned long long)connection_number(connection));
 		return false;
 	}
 	for (done = 0; done < len; done += part) {
@@ -182,8 +175,7 @@ connection_check(struct connection *connection, const uint8_t *bytes, size_t len
 			client_fail(client,
 				"%s sent other bytes than it got, on connection %llu after byte "
 				"%llu: is it an echo?",
-				client_address(client),
-				(unsigned long long)connection_number(connection),
+				client->address, (unsigned long long)connection_number(connection),
 				(unsigned long long)(offset + done));
 			return false;
 		}
@@ -243,7 +235,7 @@ connection_peer_end(struct rota_stream *stream, void *userdata)
 		return;
 	client_fail(client,
 		"%s ended connection %llu with %llu bytes not sent back: look for the reason there",
-		client_address(client), (unsigned long long)connection_number(connection),
+		client->address, (unsigned long long)connection_number(connection),
 		(unsigned long long)connection_missing(connection));
 }
 
@@ -255,18 +247,16 @@ connection_close(struct rota_stream *stream, const struct rota_close_info *why, 
 	char reason[256];
 
 	(void)stream;
-	connection->stream = NULL;
 	if (connection->ended && why->reason == ROTA_REASON_CLEAN)
 		return;
 	if (client->program.draining && why->reason == ROTA_REASON_CANCELLED)
 		return;
 	program_explain_close(why, reason, sizeof(reason));
 	if (why->phase < ROTA_PHASE_OPEN)
-		client_fail(client, "cannot connect to %s: %s", client_address(client), reason);
+		client_fail(client, "cannot connect to %s: %s", client->address, reason);
 	else
 		client_fail(client, "connection %llu to %s failed: %s",
-			(unsigned long long)connection_number(connection), client_address(client),
-			reason);
+			(unsigned long long)connection_number(connection), client->address, reason);
 }
 
 /* All connections are open: the time begins. */
@@ -303,7 +293,7 @@ client_open_more(struct client *client)
 		r = rota_connect_address(client->program.ctx, &client->options->address,
 			&client->streams, connection, &connection->stream);
 		if (r < 0) {
-			client_fail(client, "cannot connect to %s: %s", client_address(client),
+			client_fail(client, "cannot connect to %s: %s", client->address,
 				program_explain(r, reason, sizeof(reason)));
 			return;
 		}
@@ -376,10 +366,10 @@ client_end_due(struct rota_context *ctx, struct rota_timer *timer)
 	if (missing > 0)
 		client_fail(client,
 			"%s has not sent the last %llu bytes back within %d s: is it stuck?",
-			client_address(client), (unsigned long long)missing, seconds);
+			client->address, (unsigned long long)missing, seconds);
 	else
 		client_fail(client, "%s has not ended its connections within %d s: is it stuck?",
-			client_address(client), seconds);
+			client->address, seconds);
 	return 0;
 }
 
@@ -421,6 +411,7 @@ client_open(struct client *client)
 	size_t size = PATTERN + options->size;
 	uint64_t i;
 
+	rota_address_format(&options->address, client->address, sizeof(client->address));
 	if (options->connections + OTHER_DESCRIPTORS > limit) {
 		program_fail(&client->program,
 			"%llu connections are too many for the %llu descriptors that this process may "

@@ -6,7 +6,7 @@
  *
  * For each connection that it accepts it opens one to the target, and joins the two by a relay,
  * which carries ends and resets over. Prints one line on stderr when it is ready, and one for each
- * connection that the target did not take.
+ * connection that the target did not take, or that was cut off by a timeout or an error.
  */
 #include "program.h"
 
@@ -62,15 +62,35 @@ proxy_warn_target(struct proxy *proxy, int error)
 		program_explain(error, reason, sizeof(reason)));
 }
 
+/* Whether it was this process that ended it, for a reason that its peers do not know. */
+static bool
+is_cut_off(const struct rota_relay_side *side)
+{
+	switch (side->reason) {
+	case ROTA_REASON_CLEAN:
+	case ROTA_REASON_RESET:
+	case ROTA_REASON_LOCAL: /* after the other side, or at the end of a drain */
+	case ROTA_REASON_CANCELLED:
+		return false;
+	default:
+		return true;
+	}
+}
+
 static void
 passage_done(struct rota_relay *relay, const struct rota_relay_result *result, void *userdata)
 {
 	struct passage *passage = userdata;
+	struct proxy *proxy = passage->proxy;
+	const struct rota_relay_side *client = &result->a;
+	const struct rota_relay_side *server = &result->b;
 
 	(void)relay;
-	/* The client may have gone first: then the target was not to blame. */
-	if (result->b.phase < ROTA_PHASE_OPEN && result->b.reason != ROTA_REASON_CANCELLED)
-		proxy_warn_target(passage->proxy, result->b.error);
+	if (server->phase < ROTA_PHASE_OPEN && server->reason != ROTA_REASON_CANCELLED)
+		proxy_warn_target(proxy, server->error);
+	else if (is_cut_off(client) || is_cut_off(server))
+		program_warn(&proxy->program, "cut off a connection: client %s, target %s",
+			rota_reason_name(client->reason), rota_reason_name(server->reason));
 	*passage->link = passage->next;
 	if (passage->next)
 		passage->next->link = passage->link;
