@@ -17,13 +17,13 @@
  *   waiting: turn 5, timeout 1000 ms
  *     tick 2
  *   two ticks: three more turns
- *   waiting: turn 6, timeout 1000 ms, 3 turns left
+ *   waiting: turn 6, timeout 1000 ms, count 3
  *     tick 3
- *   waiting: turn 7, timeout 1000 ms, 2 turns left
+ *   waiting: turn 7, timeout 1000 ms, count 2
  *     tick 4
- *   waiting: turn 8, timeout 1000 ms, 1 turns left
+ *   waiting: turn 8, timeout 1000 ms, count 1
  *     tick 5
- *   waiting: turn 9, timeout 1000 ms, 0 turns left
+ *   waiting: turn 9, timeout 1000 ms, count 0
  *   ended: the count ran out
  */
 #include <signal.h>
@@ -68,7 +68,7 @@ tell(const char *hook, const struct rota_dispatchvars *vars)
 	printf("%s: turn %d, timeout %d ms", hook, state->turns,
 		(int)(vars->timeout / ROTA_MILLISECOND));
 	if (vars->count >= 0)
-		printf(", %d turns left", (int)vars->count);
+		printf(", count %d", (int)vars->count);
 	printf("\n");
 }
 
