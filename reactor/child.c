@@ -16,12 +16,13 @@ on_ended(struct rota_context *ctx, struct rota_target *target, unsigned events)
 	struct rota_child_end end = { .pid = child->pid };
 	pid_t r;
 
-	(void)events;
 	do
 		r = ctx->sys->wait4(child->pid, &end.status, WNOHANG, &end.usage);
 	while (r < 0 && errno == EINTR);
-	if (r == 0)
+	if (r == 0 && (events & ROTA_LOST) == 0)
 		return 0; /* not ended after all; the pidfd will tell */
+	if (r == 0)
+		end.error = -ENOMEM;
 	if (r < 0)
 		end.error = -errno;
 	rota_child_stop(ctx, child);

@@ -20,10 +20,18 @@ on_fork(void)
 	__atomic_store_n(&forks, 1, __ATOMIC_RELAXED);
 }
 
+/* And in the child. */
+static void
+on_forked(void)
+{
+	on_fork();
+	rota__signals_forget();
+}
+
 static void
 watch_forks(void)
 {
-	pthread_atfork(NULL, on_fork, NULL);
+	pthread_atfork(NULL, on_fork, on_forked);
 }
 
 bool
@@ -139,6 +147,7 @@ rota_context_free(struct rota_context *ctx)
 		(void)rota_context_forked(ctx, 0);
 	ctx->state = ROTA__TURN;
 	ctx->is_ending = true;
+	ctx->now_is_read = false;
 	while (ctx->layer != NULL && ctx->layer->ops->close_all(ctx, ctx->layer))
 		ctx->layer->ops->end_turn(ctx, ctx->layer);
 	forget_work(ctx);
@@ -176,14 +185,17 @@ rota_context_forked(struct rota_context *ctx, unsigned flags)
 	ctx->pid = getpid();
 	if (ctx->ops->forked != NULL)
 		r = ctx->ops->forked(ctx);
-	if (r < 0)
-		return r;
-	/* The parent's eventfd is shared: a post here must not wake it, nor the other way round. */
-	rota__wake_close(ctx);
-	r = rota__wake_open(ctx);
-	each_target(ctx, stop_child);
+	/* Also when that failed: what is the parent's is let go of. The eventfd too, or a post here would wake the parent. */
 	if (ctx->layer != NULL)
 		ctx->layer->ops->forked(ctx, ctx->layer, flags);
+	each_target(ctx, stop_child);
+	rota__wake_close(ctx);
+	if (r < 0)
+		return r;
+	r = rota__wake_open(ctx);
+	/* For posts that the parent had been woken for, and signals that came since the fork. */
+	if (r >= 0)
+		rota__wake_up(ctx);
 	return r;
 }
 

@@ -31,11 +31,14 @@ struct rota__layer;
  * embeds struct rota__layer in what it keeps for a context.
  */
 struct rota__layer_ops {
-	/* A phase of a turn is over: what was put off to its end is due (writes of streams that were not called back). */
+	/*
+	 * A phase of a turn is over: what was put off to its end is due. Once an error handler has said ROTA_STOP, only writes:
+	 * rota__handler_returned tells when handlers may no longer be called.
+	 */
 	void (*end_phase)(struct rota_context *ctx, struct rota__layer *layer);
 
-	/* The last phase: at most the on_close deliveries and frees that are due when it begins. Returns how many handlers ran. */
-	int (*end_turn)(struct rota_context *ctx, struct rota__layer *layer);
+	/* The last phase: the on_close deliveries and frees that are due when it begins. */
+	void (*end_turn)(struct rota_context *ctx, struct rota__layer *layer);
 
 	/* Streams that have not had their on_close. */
 	size_t (*streams)(const struct rota__layer *layer);
@@ -134,6 +137,9 @@ rota__context_has_work(const struct rota_context *ctx)
 	return ctx->work != 0 || !rota__list_is_empty(&ctx->ready);
 }
 
+/* dispatch.c: the layer above has called a handler. Counts and times it; whether a further one may be called in this phase. */
+bool rota__handler_returned(struct rota_context *ctx, const char *name);
+
 /* context.c */
 
 /* A context over another system; the public rota_context_make uses the real one. */
@@ -184,12 +190,14 @@ rota__target_report(struct rota_context *ctx, struct rota_target *target, unsign
 int rota__wake_open(struct rota_context *ctx);
 void rota__wake_close(struct rota_context *ctx);
 void rota__wake_up(struct rota_context *ctx);
-/* The wake target was ready: empties it. */
-void rota__wake_drain(struct rota_context *ctx);
+/* The wake target was ready: empties it, and takes over what it was written to for. */
+void rota__wake_drain(struct rota_context *ctx, unsigned events);
 /* The next signal of this context, by number, after *number, that came and was not delivered; NULL when there is none. */
 struct rota_signal *rota__signals_take(struct rota_context *ctx, int *number);
 bool rota__signal_is_started(const struct rota_context *ctx, const struct rota_signal *signal, int number);
 void rota__signals_stop_all(struct rota_context *ctx);
+/* In a forked child: signals that came to the parent were the parent's. */
+void rota__signals_forget(void);
 
 /* task.c */
 /* Takes over what was posted meanwhile. */

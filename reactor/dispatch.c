@@ -116,6 +116,12 @@ may_go_on(struct rota_context *ctx, const char *name)
 	return (ctx->pass.flags & ROTA__IS_STOPPED) == 0;
 }
 
+bool
+rota__handler_returned(struct rota_context *ctx, const char *name)
+{
+	return may_go_on(ctx, name);
+}
+
 /* A handler returned an error, and what it belongs to has been stopped. */
 static void
 report_error(struct rota_context *ctx, struct rota_target *target, int error)
@@ -138,10 +144,12 @@ is_still_started(const struct rota_context *ctx, const struct rota_target *targe
 static RARE void
 stop_target(struct rota_context *ctx, struct rota_target *target, int fd, int error)
 {
-	if (is_still_started(ctx, target, fd))
-		rota_target_stop(ctx, target);
-	else
+	if (!is_still_started(ctx, target, fd))
 		target = NULL;
+	else if (rota__target_is_child(target))
+		rota__child_forget(ctx, target);
+	else
+		rota_target_stop(ctx, target);
 	report_error(ctx, target, error);
 }
 
@@ -159,7 +167,7 @@ call_ready(struct rota_context *ctx)
 
 		target->ready = 0;
 		if (target == &ctx->wake) {
-			rota__wake_drain(ctx);
+			rota__wake_drain(ctx, events);
 			continue;
 		}
 		if ((events & ROTA_LOST) != 0)
@@ -297,7 +305,7 @@ call_others(struct rota_context *ctx)
 	if (!end_phase(ctx))
 		return;
 	if ((ctx->work & ROTA__LAYER_HAS_WORK) != 0)
-		ctx->pass.handlers += ctx->layer->ops->end_turn(ctx, ctx->layer);
+		ctx->layer->ops->end_turn(ctx, ctx->layer);
 }
 
 static RARE void

@@ -126,6 +126,7 @@ rota_iterate(struct rota_context *ctx, struct rota_dispatchvars *vars)
 int
 rota_dispatch_once(struct rota_context *ctx, rota_time timeout, rota_error_fn *error_in_handler)
 {
+	bool was_stopping = ctx->stopping;
 	int r;
 
 	if (ctx->state != ROTA__BETWEEN)
@@ -133,6 +134,19 @@ rota_dispatch_once(struct rota_context *ctx, rota_time timeout, rota_error_fn *e
 	ctx->state = ROTA__TURN;
 	ctx->now_is_read = false;
 	r = ctx->ops->dispatch_once(ctx, timeout, error_in_handler, NULL);
+	ctx->stopping = was_stopping; /* there is no loop that could end */
+	leave(ctx);
+	return r;
+}
+
+/* Asks the condition, which may not take turns. */
+static bool
+is_met(struct rota_context *ctx, rota_condition_fn *condition, void *userdata)
+{
+	bool r;
+
+	ctx->state = ROTA__HOOK;
+	r = condition(ctx, userdata);
 	leave(ctx);
 	return r;
 }
@@ -145,15 +159,22 @@ rota_wait(struct rota_context *ctx, rota_condition_fn *condition, void *userdata
 
 	if (ctx->state != ROTA__BETWEEN)
 		return -EDEADLK;
-	vars.deadline = rota__time_add(ctx->ops->now(ctx), timeout > 0 ? timeout : 0);
-	while (!condition(ctx, userdata)) {
-		if (r == ROTA_ENDED_DEADLINE)
-			return -ETIMEDOUT;
-		if (r == ROTA_STOP)
-			return -ROTA_ESTOPPED;
+	if (timeout > 0) {
+		vars.deadline = rota__time_add(ctx->ops->now(ctx), timeout);
+	} else {
+		vars.count = 1;
+		vars.timeout = 0;
+	}
+	while (!is_met(ctx, condition, userdata)) {
 		if (r < 0)
 			return r;
+		if (r == ROTA_STOP)
+			return -ROTA_ESTOPPED;
+		if (r != ROTA_CONTINUE)
+			return -ETIMEDOUT;
 		r = rota_turn(ctx, &vars);
 	}
+	/* What is waited for has come, but somebody also wants the loop around this to end. */
+	ctx->stopping = r == ROTA_STOP;
 	return 0;
 }

@@ -95,16 +95,19 @@ find_epoll_fd(struct ev_loop *loop)
 	return fd;
 }
 
-/* libev aborts, or falls back to another backend, without descriptors; so see first whether there is one. */
+/*
+ * Before libev opens a descriptor of its own: sees whether there is one, because otherwise libev aborts or falls back to another
+ * backend, and whether there is memory to watch it in another loop.
+ */
 static int
-probe_descriptors(struct rota_context *ctx)
+prepare(struct rota_context *ctx, struct libev *libev)
 {
 	int fd = ctx->sys->eventfd(0, EFD_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
 	ctx->sys->close(fd);
-	return 0;
+	return rota__reserve_ensure(&libev->reserve, fd);
 }
 
 /* Starts the timer, for a wait that what it was started for before would end too late. */
@@ -123,19 +126,16 @@ static int
 libev_open(struct rota_context *ctx, void *argument)
 {
 	struct libev *libev = libev_of(ctx);
-	int r = probe_descriptors(ctx);
+	int r = prepare(ctx, libev);
 
 	(void)argument;
 	if (r < 0)
-		return r;
-	rota__reserve_install();
-	r = rota__reserve_ensure(&libev->reserve, 0);
-	if (r < 0)
 		goto fail;
+	rota__reserve_install();
 	rota__reserve_enter(&libev->reserve);
 	libev->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOINOTIFY);
 	rota__reserve_leave();
-	r = libev->loop != NULL ? rota__reserve_ensure(&libev->reserve, 0) : -ENOTSUP;
+	r = libev->loop != NULL ? prepare(ctx, libev) : -ENOTSUP;
 	if (r < 0)
 		goto fail;
 	rota__reserve_enter(&libev->reserve);
@@ -286,24 +286,24 @@ libev_fd(struct rota_context *ctx)
 	if (libev->epoll_fd < 0)
 		return -ENOTSUP;
 	if (!libev->is_exact) {
-		int r = rota__reserve_ensure(&libev->reserve, 0);
+		int r = prepare(ctx, libev);
 
 		if (r < 0)
 			return r;
 		renew(libev);
 		libev->is_exact = true;
 	}
-	return libev->epoll_fd;
+	return libev->epoll_fd >= 0 ? libev->epoll_fd : -ENOMEM;
 }
 
 static int
 libev_forked(struct rota_context *ctx)
 {
 	struct libev *libev = libev_of(ctx);
-	int r = probe_descriptors(ctx);
+	int r = prepare(ctx, libev);
 
-	if (r >= 0)
-		r = rota__reserve_ensure(&libev->reserve, 0);
+	/* The parent's: from here on nothing is deleted from it. */
+	libev->epoll_fd = -1;
 	if (r >= 0)
 		renew(libev);
 	return r;

@@ -26,6 +26,16 @@ block_of(void *pointer)
 	return pointer != NULL ? rota_container_of(pointer, struct rota__reserve_block, bytes) : NULL;
 }
 
+/*
+ * libev's largest element is 16 bytes; its arrays have one for each descriptor, at the most, and grow to less than twice what is
+ * needed, rounded up to 4 KiB.
+ */
+static size_t
+spare_size(size_t i, size_t descriptors)
+{
+	return i < ROTA__RESERVE_SMALL ? 4096 : 16 * (2 * descriptors + 2) + 4096;
+}
+
 static struct rota__reserve_block *
 block_realloc(struct rota__reserve_block *block, size_t size)
 {
@@ -51,13 +61,27 @@ take_spare(struct rota__reserve *reserve, size_t size)
 	return NULL;
 }
 
+/* A block that is as large as a spare that was used up becomes one again: libev frees some arrays before it grows them. */
+static bool
+put_back(struct rota__reserve *reserve, struct rota__reserve_block *block)
+{
+	for (size_t i = ROTA__RESERVE_SPARES; i-- > 0;) {
+		if (reserve->spares[i] != NULL || block->capacity < spare_size(i, reserve->descriptors))
+			continue;
+		reserve->spares[i] = block;
+		return true;
+	}
+	return false;
+}
+
 static void *
 reserve_realloc(struct rota__reserve *reserve, struct rota__reserve_block *block, size_t size)
 {
 	struct rota__reserve_block *larger;
 
 	if (size == 0) {
-		rota__free(block);
+		if (block != NULL && !put_back(reserve, block))
+			rota__free(block);
 		return NULL;
 	}
 	if (block != NULL && block->capacity >= size)
@@ -99,16 +123,6 @@ rota__reserve_install(void)
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 	pthread_once(&once, install);
-}
-
-/*
- * libev's largest element is 16 bytes; its arrays have one for each descriptor, at the most, and grow to less than twice what is
- * needed, rounded up to 4 KiB.
- */
-static size_t
-spare_size(size_t i, size_t descriptors)
-{
-	return i < ROTA__RESERVE_SMALL ? 4096 : 16 * (2 * descriptors + 2) + 4096;
 }
 
 int

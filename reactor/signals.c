@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "context.h"
@@ -46,6 +47,16 @@ is_allowed(int number)
 	return number > 0 && number < NSIG && number != SIGPIPE && number != SIGCHLD;
 }
 
+static bool
+is_in_table(const struct rota_context *ctx, const struct rota_signal *signal)
+{
+	for (int number = 1; number < NSIG; number++) {
+		if (rota__signal_is_started(ctx, signal, number))
+			return true;
+	}
+	return false;
+}
+
 int
 rota_signal_start(struct rota_context *ctx, struct rota_signal *signal, int number, rota_signal_fn *handler, void *userdata)
 {
@@ -55,6 +66,8 @@ rota_signal_start(struct rota_context *ctx, struct rota_signal *signal, int numb
 
 	if (!is_allowed(number) || handler == NULL)
 		return -EINVAL;
+	if (is_in_table(ctx, signal))
+		return -EALREADY;
 	entry = &table[number];
 	if (!__atomic_compare_exchange_n(&entry->owner, &nobody, ctx, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return -EBUSY;
@@ -108,6 +121,13 @@ rota__signals_take(struct rota_context *ctx, int *number)
 }
 
 void
+rota__signals_forget(void)
+{
+	for (int number = 1; number < NSIG; number++)
+		__atomic_store_n(&table[number].came, 0, __ATOMIC_RELAXED);
+}
+
+void
 rota__signals_stop_all(struct rota_context *ctx)
 {
 	for (int number = 1; number < NSIG; number++) {
@@ -116,17 +136,8 @@ rota__signals_stop_all(struct rota_context *ctx)
 	}
 }
 
-/* Never called: rota_context_dispatch knows this target, as it counts as no handler. */
-static int
-on_wake(struct rota_context *ctx, struct rota_target *target, unsigned events)
-{
-	(void)target;
-	(void)events;
-	rota__wake_drain(ctx);
-	return 0;
-}
-
-static const struct rota_target_ops wake_ops = { .name = "wake", .on_ready = on_wake };
+/* Without a handler: the dispatch knows this target, and calls rota__wake_drain instead. */
+static const struct rota_target_ops wake_ops = { .name = "wake" };
 
 int
 rota__wake_open(struct rota_context *ctx)
@@ -170,10 +181,16 @@ rota__wake_up(struct rota_context *ctx)
 }
 
 void
-rota__wake_drain(struct rota_context *ctx)
+rota__wake_drain(struct rota_context *ctx, unsigned events)
 {
 	uint64_t count;
 
+	if ((events & ROTA_LOST) != 0) {
+		rota_target_stop(ctx, &ctx->wake);
+		if (rota__target_start_socket(ctx, &ctx->wake, ROTA_READABLE) < 0)
+			rota__notice(ctx, LOG_CRIT, "the kernel no longer watches the wake descriptor: signals and posts wait");
+	}
 	(void)!ctx->sys->read(ctx->wake.fd, &count, sizeof count);
 	ctx->work |= ROTA__HAS_SIGNALS;
+	rota__posts_collect(ctx);
 }

@@ -5,7 +5,9 @@
  */
 #include "sys.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -54,6 +56,20 @@ sys_pidfd_open(pid_t pid, unsigned flags)
 	return (int)syscall(SYS_pidfd_open, pid, flags);
 }
 
+static bool
+sys_can_be_polled(int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	bool is_refused;
+
+	if (epoll_fd < 0)
+		return true;
+	is_refused = epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 && errno == EPERM;
+	close(epoll_fd);
+	return !is_refused;
+}
+
 const struct rota_sys_ops rota__sys = {
 	.socket = socket,
 	.bind = sys_bind,
@@ -77,5 +93,6 @@ const struct rota_sys_ops rota__sys = {
 	.read = read,
 	.write = write,
 	.pidfd_open = sys_pidfd_open,
+	.can_be_polled = sys_can_be_polled,
 	.wait4 = wait4,
 };

@@ -6,6 +6,7 @@
 #ifndef ROTA_PRIVATE_SYS_H
 #define ROTA_PRIVATE_SYS_H
 
+#include <stdbool.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -34,6 +35,7 @@ struct rota_sys_ops {
 	ssize_t (*read)(int fd, void *bytes, size_t size);
 	ssize_t (*write)(int fd, const void *bytes, size_t size);
 	int (*pidfd_open)(pid_t pid, unsigned flags);
+	bool (*can_be_polled)(int fd); /* not libc's: whether epoll takes the device, which nothing else tells */
 	pid_t (*wait4)(pid_t pid, int *status, int options, struct rusage *usage);
 };
 

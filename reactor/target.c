@@ -85,8 +85,8 @@ rota_target_start(struct rota_context *ctx, struct rota_target *target, unsigned
 		return r;
 	if (ctx->sys->fstat(target->fd, &status) < 0)
 		return -errno;
-	/* Always "ready" for poll(2) and refused by epoll(7): either way there is nothing to wait for. */
-	if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode))
+	/* For poll(2) they are always ready, epoll(7) refuses them: either way there is nothing to wait for. */
+	if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || (S_ISCHR(status.st_mode) && !ctx->sys->can_be_polled(target->fd)))
 		return -EPERM;
 	return rota__target_start_socket(ctx, target, interest);
 }

@@ -34,6 +34,8 @@ rota_task_remove(struct rota_context *ctx, struct rota_task *task)
 	if (task == ctx->called_task)
 		ctx->called_task_added = false;
 	rota__list_remove(&task->link);
+	if (rota__list_is_empty(&ctx->tasks))
+		ctx->work &= ~ROTA__HAS_TASKS;
 }
 
 void
@@ -93,6 +95,7 @@ rota__posts_take(struct rota_context *ctx)
 		ctx->posts_end = &ctx->posts;
 		ctx->work &= ~ROTA__HAS_POSTS;
 	}
-	__atomic_store_n(&post->queued, 0, __ATOMIC_RELEASE);
+	/* Acquires what was written before a rota_post that is told -EALREADY because of this very run. */
+	(void)__atomic_exchange_n(&post->queued, 0, __ATOMIC_ACQ_REL);
 	return post;
 }

@@ -9,6 +9,7 @@
 
 #include "address.h"
 #include "allocator.h"
+#include "listener.h"
 #include "stream.h"
 
 /* How soon a unix socket whose backlog is full is tried again: the kernel does not tell when it no longer is. */
@@ -130,8 +131,10 @@ attempt(struct rota_stream *stream)
 	stream->retry = ROTA_NEVER;
 	if (r >= 0)
 		return;
-	if (fd >= 0)
+	if (fd >= 0) {
 		sys->close(fd);
+		rota__listeners_descriptor_closed(stream->ctx);
+	}
 	if (r == -EAGAIN && family == AF_UNIX) {
 		stream->retry = rota__time_add(stream->ctx->ops->now(stream->ctx), UNIX_RETRY);
 		rota__stream_due_by(stream, stream->retry);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <syslog.h>
 
 #include "address.h"
 #include "allocator.h"
@@ -113,6 +114,7 @@ static void
 drop(struct rota_listener *listener, int fd)
 {
 	listener->ctx->sys->close(fd);
+	rota__notice(listener->ctx, LOG_ERR, "a connection was dropped: no memory for it");
 	if (listener->ctx->meter != NULL)
 		listener->ctx->meter->drops++;
 }
@@ -328,25 +330,28 @@ call_on_close(struct rota_listener *listener)
 	listener->handlers->on_close(listener, &why, listener->userdata);
 }
 
-int
+void
 rota__listeners_deliver(struct rota__tcp *tcp)
 {
-	struct rota_link batch;
 	struct rota_link *link;
-	int handlers = 0;
 
-	rota__list_init(&batch);
-	rota__list_prepend_all(&batch, &tcp->ended_listeners);
-	while ((link = rota__list_pop(&batch)) != NULL) {
+	rota__list_prepend_all(&tcp->delivered_listeners, &tcp->ended_listeners);
+	while ((link = rota__list_pop(&tcp->delivered_listeners)) != NULL) {
 		struct rota_listener *listener = rota_container_of(link, struct rota_listener, link);
 
 		if (!listener->is_dropped && listener->handlers->on_close != NULL) {
 			call_on_close(listener);
-			handlers++;
+			(void)rota__handler_returned(listener->ctx, "on_close");
 		}
 		dispose(listener);
 	}
-	return handlers;
+}
+
+static void
+drop_ended(struct rota_link *list)
+{
+	for (struct rota_link *link = list->next; link != list; link = link->next)
+		rota_container_of(link, struct rota_listener, link)->is_dropped = true;
 }
 
 static void
@@ -372,5 +377,14 @@ rota__listeners_close(struct rota__tcp *tcp)
 void
 rota__listeners_drop(struct rota__tcp *tcp)
 {
+	drop_ended(&tcp->ended_listeners);
+	drop_ended(&tcp->delivered_listeners);
 	each_listener(tcp, true);
+}
+
+void
+rota__listeners_keep(struct rota__tcp *tcp)
+{
+	for (struct rota_link *link = tcp->listeners.next; link != &tcp->listeners; link = link->next)
+		rota_container_of(link, struct rota_listener, link)->listening.path[0] = '\0';
 }

@@ -21,10 +21,13 @@ rota__listeners_descriptor_closed(struct rota_context *ctx)
 		rota__listeners_try_again(tcp);
 }
 
-/* Calls on_close for those that are over, and frees them. Returns how many handlers ran. */
-int rota__listeners_deliver(struct rota__tcp *tcp);
+/* Calls on_close for those that are over, and frees them. */
+void rota__listeners_deliver(struct rota__tcp *tcp);
 
 void rota__listeners_close(struct rota__tcp *tcp);
+
+/* In a forked child: they go on here, but their paths are the parent's to remove. */
+void rota__listeners_keep(struct rota__tcp *tcp);
 
 /* In a forked child: closed here, silently. */
 void rota__listeners_drop(struct rota__tcp *tcp);

@@ -30,8 +30,11 @@ struct rota_relay {
 static void
 wait_for(struct side *source)
 {
+	struct rota_stream *target = source->other->stream;
+	size_t low = target->options->values.output_low;
+
 	rota_stream_pause(source->stream);
-	rota__output_want_drain(source->other->stream, source->relay->window / 2);
+	rota__output_want_drain(target, low < source->relay->window / 2 ? low : source->relay->window / 2);
 }
 
 static ssize_t
@@ -41,21 +44,24 @@ on_data(struct rota_stream *stream, const void *bytes, size_t len, void *userdat
 	struct rota_stream *target = side->other->stream;
 	size_t unsent = target != NULL ? rota_stream_unsent(target) : 0;
 	size_t room = side->relay->window > unsent ? side->relay->window - unsent : 0;
+	size_t all = len;
 	int r;
 
 	(void)stream;
 	if (len > room)
 		len = room;
 	r = target != NULL ? rota_stream_send(target, bytes, len) : -ENOTCONN;
-	if (r == -ENOTCONN)
+	if (r == -ENOTCONN) {
+		side->result.received += len;
 		return (ssize_t)len; /* its end has come, and will end this one too */
+	}
 	if (r < 0 && r != -ROTA_EFULL)
 		return r;
 	if (r < 0)
 		len = 0;
 	side->result.received += len;
 	side->other->accepted += len;
-	if (len == 0 || rota_stream_unsent(target) >= side->relay->window)
+	if (len < all || rota_stream_unsent(target) >= side->relay->window)
 		wait_for(side);
 	return (ssize_t)len;
 }
@@ -115,6 +121,16 @@ static const struct rota_stream_handlers relay_handlers = {
 	.on_close = on_close,
 };
 
+void
+rota__relay_drop(struct rota_stream *stream)
+{
+	struct side *side = stream->userdata;
+
+	side->stream = NULL;
+	if (side->other->stream == NULL)
+		rota__free(side->relay);
+}
+
 static bool
 can_be_relayed(const struct rota_stream *stream)
 {
@@ -128,6 +144,7 @@ take(struct rota_relay *relay, struct side *side, struct side *other, struct rot
 	/* What was queued before is reported as unsent, should it be, and was accepted. */
 	side->accepted = rota_stream_unsent(stream);
 	stream->flags |= ROTA__RELAYED;
+	stream->flags &= (uint16_t)~ROTA__END_TOLD; /* to be told again, after what is kept */
 	rota_stream_set_handlers(stream, &relay_handlers, side);
 	(void)rota_stream_need(stream, 0);
 	rota_stream_resume(stream);
@@ -154,11 +171,6 @@ rota_relay(struct rota_stream *a, struct rota_stream *b, const struct rota_relay
 	*relay = (struct rota_relay){ .window = options->window, .on_done = on_done, .userdata = userdata };
 	take(relay, &relay->a, &relay->b, a);
 	take(relay, &relay->b, &relay->a, b);
-	/* An end that was told before is not told again. */
-	if ((a->flags & ROTA__END_TOLD) != 0)
-		rota_stream_end(b);
-	if ((b->flags & ROTA__END_TOLD) != 0)
-		rota_stream_end(a);
 	*ret_relay = relay;
 	return 0;
 }

@@ -33,7 +33,10 @@ rota__stream_make_busy(struct rota_stream *stream)
 void
 rota__stream_enter(struct rota_stream *stream)
 {
-	rota__tcp(stream->ctx)->called = stream;
+	struct rota__tcp *tcp = rota__tcp(stream->ctx);
+
+	tcp->called = stream;
+	tcp->has_called = true;
 }
 
 void
@@ -47,12 +50,20 @@ rota__stream_leave(struct rota_stream *stream)
 	tcp->given_len = 0;
 }
 
+/* One side has ended: the peer's, and on_end was told, or ours. */
+static bool
+is_half_closed(const struct rota_stream *stream)
+{
+	return (stream->flags & (ROTA__END_TOLD | ROTA__OUTPUT_END)) != 0;
+}
+
 /* When the next of the stream's timeouts is, and which: the reason. */
 static rota_time
 next_timeout(const struct rota_stream *stream, enum rota_reason *ret_reason)
 {
 	rota_time due = stream->deadline;
 	rota_time idle;
+	rota_time half;
 	rota_time stall;
 
 	if ((stream->flags & ROTA__FAILED) != 0) {
@@ -63,11 +74,16 @@ next_timeout(const struct rota_stream *stream, enum rota_reason *ret_reason)
 		*ret_reason = ROTA_REASON_TIMEOUT_CLOSE;
 		return due;
 	}
-	*ret_reason = (stream->flags & ROTA__HALF_CLOSED) != 0 ? ROTA_REASON_TIMEOUT_HALF_CLOSED : ROTA_REASON_TIMEOUT_LIFETIME;
+	*ret_reason = ROTA_REASON_TIMEOUT_LIFETIME;
 	idle = rota__time_add(stream->activity, options_of(stream)->idle_timeout);
 	if (idle < due) {
 		*ret_reason = ROTA_REASON_TIMEOUT_IDLE;
 		due = idle;
+	}
+	half = rota__time_add(stream->activity, options_of(stream)->half_closed_timeout);
+	if (is_half_closed(stream) && half < due) {
+		*ret_reason = ROTA_REASON_TIMEOUT_HALF_CLOSED;
+		due = half;
 	}
 	if (stream->output == NULL)
 		return due;
@@ -113,7 +129,7 @@ rota__stream_new(struct rota_context *ctx, struct rota__options *options, rota_t
 	struct rota__tcp *tcp = rota__tcp(ctx);
 	size_t session_size = options->values.session_size;
 	struct rota_stream *stream = rota__calloc(session_size > 0 ? SESSION_OFFSET + session_size : sizeof *stream);
-	rota_time now = rota_context_now(ctx);
+	rota_time now = ctx->ops->now(ctx);
 	int r;
 
 	if (stream == NULL)
@@ -151,6 +167,8 @@ rota__stream_discard(struct rota_stream *stream)
 void
 rota__stream_open(struct rota_stream *stream)
 {
+	enum rota_reason unused;
+
 	stream->state = ROTA__OPEN;
 	stream->phase = ROTA_PHASE_OPEN;
 	stream->target.ops = &rota__stream_target_ops;
@@ -158,6 +176,7 @@ rota__stream_open(struct rota_stream *stream)
 	stream->deadline = rota__time_add(stream->activity, options_of(stream)->lifetime);
 	if (stream->output != NULL)
 		stream->output->progress = stream->activity;
+	rota__stream_due_by(stream, next_timeout(stream, &unused));
 	if (stream->handlers->on_open != NULL) {
 		rota__stream_enter(stream);
 		stream->handlers->on_open(stream, stream->userdata);
@@ -182,13 +201,10 @@ tell_drain(struct rota_stream *stream)
 static void
 begin_half_closed(struct rota_stream *stream)
 {
-	rota_time due = rota__time_add(rota_context_now(stream->ctx), options_of(stream)->half_closed_timeout);
-
-	if ((stream->flags & ROTA__HALF_CLOSED) != 0 || stream->state != ROTA__OPEN || due >= stream->deadline)
+	if (stream->state != ROTA__OPEN)
 		return;
-	stream->flags |= ROTA__HALF_CLOSED;
-	stream->deadline = due;
-	rota__stream_due_by(stream, due);
+	stream->activity = rota_context_now(stream->ctx);
+	rota__stream_due_by(stream, rota__time_add(stream->activity, options_of(stream)->half_closed_timeout));
 }
 
 /* The peer has ended, and all that it sent has been offered. */
@@ -198,12 +214,23 @@ tell_end(struct rota_stream *stream)
 	stream->flags |= ROTA__END_TOLD;
 	begin_half_closed(stream);
 	if (stream->handlers->on_end == NULL) {
-		rota_stream_close(stream);
+		rota_stream_end(stream);
 		return;
 	}
 	rota__stream_enter(stream);
 	stream->handlers->on_end(stream, stream->userdata);
 	rota__stream_leave(stream);
+}
+
+/* What was left because output was full is offered again before the end is told. */
+static bool
+is_end_due(const struct rota_stream *stream)
+{
+	const unsigned all = ROTA__INPUT_END | ROTA__END_TOLD | ROTA__OFFER | ROTA__PAUSED | ROTA__FAILED;
+
+	if ((stream->flags & ROTA__FULL) != 0 && rota__input_kept(stream) > 0)
+		return false;
+	return (stream->flags & all) == ROTA__INPUT_END;
 }
 
 /* Calls the handlers that are due. Each may change everything. */
@@ -214,8 +241,7 @@ tell(struct rota_stream *stream)
 		tell_drain(stream);
 	if (stream->state == ROTA__OPEN && (stream->flags & ROTA__OFFER) != 0)
 		rota__input_offer_kept(stream);
-	if (stream->state == ROTA__OPEN &&
-		(stream->flags & (ROTA__INPUT_END | ROTA__END_TOLD | ROTA__OFFER | ROTA__PAUSED | ROTA__FAILED)) == ROTA__INPUT_END)
+	if (stream->state == ROTA__OPEN && is_end_due(stream))
 		tell_end(stream);
 }
 
@@ -276,6 +302,7 @@ rota__stream_attend(struct rota_stream *stream)
 		return;
 	rota__output_write_queue(stream);
 	tell(stream);
+	rota__output_write_queue(stream);
 	if (stream->state != ROTA__ENDED && (stream->flags & ROTA__FAILED) != 0)
 		end_failed(stream);
 	else if (stream->state != ROTA__ENDED)
@@ -309,6 +336,8 @@ rota_stream_set_handlers(struct rota_stream *stream, const struct rota_stream_ha
 {
 	stream->handlers = handlers != NULL ? handlers : &no_handlers;
 	stream->userdata = userdata;
+	if (rota__input_kept(stream) > 0)
+		rota__input_offer_soon(stream);
 }
 
 void

@@ -38,7 +38,7 @@ enum rota__stream_state {
 #define ROTA__ENDING (1u << 7)      /* this side takes no more to send */
 #define ROTA__OUTPUT_END (1u << 8)  /* and the peer was told its end */
 #define ROTA__FAILED (1u << 9)      /* reason and error are set; ends as soon as the input that is there has been offered */
-#define ROTA__HALF_CLOSED (1u << 10) /* deadline is that of a half-closed stream */
+#define ROTA__VISITED (1u << 10)    /* by rota_stream_each */
 #define ROTA__CONNECTS (1u << 11)    /* made by rota_connect, and not connected yet */
 #define ROTA__DROPPED (1u << 12)    /* in a forked child: no on_close */
 #define ROTA__RELAYED (1u << 13)    /* taken by a relay */
@@ -105,14 +105,14 @@ struct rota_stream {
 		uint64_t unread;    /* closing and ended */
 	};
 	union {
-		rota_time deadline; /* until it is ended: of the connect, of the lifetime or the half-closed state, of the close */
+		rota_time deadline; /* until it is ended or failed: of the connect, of the lifetime, of the close */
 		uint64_t unsent;    /* failed and ended */
 	};
 	uint16_t flags;
-	int16_t error;
-	uint8_t state;
-	uint8_t phase;
+	uint8_t state : 4;
+	uint8_t phase : 4;
 	uint8_t reason;
+	int32_t error;
 };
 
 _Static_assert(sizeof(struct rota_stream) <= 200, "an idle connection stays cheap");
@@ -143,9 +143,14 @@ void rota__stream_leave(struct rota_stream *stream);
 
 extern const struct rota_target_ops rota__stream_target_ops;
 
+/* relay.c: a relayed stream was dropped. */
+void rota__relay_drop(struct rota_stream *stream);
+
 /* stream_input.c */
 void rota__input_read(struct rota_stream *stream);
 void rota__input_offer_kept(struct rota_stream *stream);
+/* Offers what is kept in this turn, or in the next. */
+void rota__input_offer_soon(struct rota_stream *stream);
 bool rota__input_is_wanted(const struct rota_stream *stream);
 void rota__input_free(struct rota_stream *stream);
 
@@ -160,6 +165,8 @@ rota__input_kept(const struct rota_stream *stream)
 /* Writes what was gathered, and what is queued. No handler is called. */
 void rota__output_write_gathered(struct rota_stream *stream);
 void rota__output_write_queue(struct rota_stream *stream);
+/* Calls the releases that are due. In a turn. */
+void rota__output_release(struct rota__tcp *tcp);
 /* Forgets all that is not written; returns how much it was. */
 size_t rota__output_drop(struct rota_stream *stream);
 /* Asks for an on_drain once no more than low bytes are unsent. */
@@ -176,8 +183,8 @@ void rota__stream_finish(struct rota_stream *stream, enum rota_reason reason, in
 /* The reason that an errno (negative) means once a stream is connected. */
 enum rota_reason rota__reason_of(int error);
 
-/* Calls on_close, or not if it was dropped, and frees it. Whether a handler was called. */
-bool rota__stream_deliver(struct rota_stream *stream);
+/* Calls on_close, or not if it was dropped, and frees it. */
+void rota__stream_deliver(struct rota_stream *stream);
 
 /* In a forked child: closed here, silently. */
 void rota__stream_drop(struct rota_stream *stream);

@@ -47,10 +47,17 @@ rota__reason_of(int error)
 	}
 }
 
-/* Ends that leave it to the kernel to bring the last bytes home; after all others nobody waits for them. */
+/*
+ * Ends that leave it to the kernel to bring the last bytes home; after all others nobody waits for them. A relay carries over that an
+ * end was not clean, or its peers would take a part for the whole.
+ */
 static bool
-is_orderly(enum rota_reason reason)
+is_orderly(const struct rota_stream *stream)
 {
+	enum rota_reason reason = stream->reason;
+
+	if ((stream->flags & ROTA__RELAYED) != 0)
+		return reason == ROTA_REASON_CLEAN;
 	return reason == ROTA_REASON_CLEAN || reason == ROTA_REASON_TIMEOUT_IDLE || reason == ROTA_REASON_TIMEOUT_LIFETIME ||
 		reason == ROTA_REASON_TIMEOUT_HALF_CLOSED;
 }
@@ -90,7 +97,7 @@ static void
 note_reason(struct rota_stream *stream, enum rota_reason reason, int error)
 {
 	stream->reason = (uint8_t)reason;
-	stream->error = (int16_t)error;
+	stream->error = error;
 }
 
 /* Handlers other than on_close are over; from here on stream->unread counts. */
@@ -110,7 +117,7 @@ rota__stream_fail(struct rota_stream *stream, enum rota_reason reason, int error
 	if (stream->state == ROTA__ENDED || (stream->flags & ROTA__FAILED) != 0)
 		return;
 	note_reason(stream, reason, error);
-	stream->flags |= ROTA__FAILED | ROTA__ENDING;
+	stream->flags |= ROTA__FAILED;
 	stream->unsent = rota__output_drop(stream);
 	rota__stream_make_busy(stream);
 }
@@ -126,7 +133,7 @@ rota__stream_finish(struct rota_stream *stream, enum rota_reason reason, int err
 	leave_open(stream, ROTA__ENDED);
 	if ((stream->flags & ROTA__FAILED) == 0)
 		stream->unsent = rota__output_drop(stream);
-	close_target(stream, !is_orderly(reason));
+	close_target(stream, !is_orderly(stream));
 	rota_timer_stop(stream->ctx, &stream->timer);
 	rota__list_remove(&stream->link);
 	rota__list_append(&tcp->ended, &stream->link);
@@ -145,8 +152,6 @@ rota_stream_end(struct rota_stream *stream)
 void
 rota_stream_close(struct rota_stream *stream)
 {
-	rota_time now;
-
 	if (stream->state == ROTA__CONNECTING)
 		rota__stream_finish(stream, ROTA_REASON_CANCELLED, 0);
 	if (stream->state != ROTA__OPEN)
@@ -155,9 +160,8 @@ rota_stream_close(struct rota_stream *stream)
 	stream->phase = ROTA_PHASE_CLOSING;
 	stream->flags |= ROTA__ENDING;
 	stream->flags &= (uint16_t)~(ROTA__WANT_DRAIN | ROTA__OFFER);
-	now = rota_context_now(stream->ctx);
 	if ((stream->flags & ROTA__FAILED) == 0) {
-		stream->deadline = rota__time_add(now, stream->options->values.close_timeout);
+		stream->deadline = rota__time_add(stream->ctx->ops->now(stream->ctx), stream->options->values.close_timeout);
 		rota__stream_due_by(stream, stream->deadline);
 	}
 	rota__stream_make_busy(stream);
@@ -176,7 +180,7 @@ rota__stream_drop(struct rota_stream *stream)
 
 	if (stream->state != ROTA__ENDED) {
 		leave_open(stream, ROTA__ENDED);
-		rota__output_drop(stream);
+		stream->unsent = rota__output_drop(stream);
 		rota_target_stop(stream->ctx, &stream->target);
 		if (stream->target.fd >= 0)
 			stream->ctx->sys->close(stream->target.fd);
@@ -221,19 +225,21 @@ call_on_close(struct rota_stream *stream)
 	stream->handlers->on_close(stream, &why, stream->userdata);
 }
 
-bool
+void
 rota__stream_deliver(struct rota_stream *stream)
 {
-	bool is_told = (stream->flags & ROTA__DROPPED) == 0;
+	struct rota_context *ctx = stream->ctx;
+	bool is_dropped = (stream->flags & ROTA__DROPPED) != 0;
 
-	if (is_told) {
-		rota__tcp(stream->ctx)->streams--;
-		is_told = stream->handlers->on_close != NULL;
-	}
-	if (is_told)
+	if (!is_dropped)
+		rota__tcp(ctx)->streams--;
+	if (!is_dropped && stream->handlers->on_close != NULL) {
 		call_on_close(stream);
+		(void)rota__handler_returned(ctx, "on_close");
+	}
+	if (is_dropped && (stream->flags & ROTA__RELAYED) != 0)
+		rota__relay_drop(stream);
 	rota__input_free(stream);
 	rota__options_unref(stream->options);
 	rota__free(stream);
-	return is_told;
 }

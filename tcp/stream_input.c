@@ -9,14 +9,20 @@
 #include "allocator.h"
 #include "stream.h"
 
+/* While output is full the stream is not read, so that what on_data answers is never refused. In a relay it goes elsewhere. */
+static bool
+is_held_back(const struct rota_stream *stream)
+{
+	return (stream->flags & (ROTA__FULL | ROTA__RELAYED)) == ROTA__FULL && !stream->options->values.read_when_full;
+}
+
 bool
 rota__input_is_wanted(const struct rota_stream *stream)
 {
-	const unsigned no = ROTA__INPUT_END | ROTA__PAUSED | ROTA__FULL;
-
 	if (stream->state == ROTA__CLOSING)
 		return (stream->flags & ROTA__INPUT_END) == 0;
-	return stream->state == ROTA__OPEN && (stream->flags & no) == 0;
+	return stream->state == ROTA__OPEN && (stream->flags & (ROTA__INPUT_END | ROTA__PAUSED)) == 0 &&
+		!is_held_back(stream) && rota__input_kept(stream) < stream->options->values.input_limit;
 }
 
 void
@@ -83,7 +89,9 @@ call_on_data(struct rota_stream *stream, const char *bytes, size_t len)
 		taken = -EINVAL;
 	if (taken >= 0)
 		return (size_t)taken;
-	if (stream->state == ROTA__OPEN)
+	if ((stream->flags & ROTA__FAILED) != 0)
+		rota__stream_finish(stream, stream->reason, stream->error);
+	else if (stream->state == ROTA__OPEN)
 		rota__stream_finish(stream, ROTA_REASON_LOCAL, (int)taken);
 	return 0;
 }
@@ -94,7 +102,9 @@ may_offer(struct rota_stream *stream, size_t len)
 {
 	const unsigned at_last = ROTA__INPUT_END | ROTA__FAILED;
 
-	if (stream->state != ROTA__OPEN || (stream->flags & (ROTA__PAUSED | ROTA__FULL)) != 0)
+	if (stream->state != ROTA__OPEN || (stream->flags & ROTA__PAUSED) != 0)
+		return false;
+	if (is_held_back(stream) && (stream->flags & ROTA__FAILED) == 0)
 		return false;
 	return stream->input == NULL || len >= stream->input->need || (stream->flags & at_last) != 0;
 }
@@ -225,6 +235,13 @@ rota__input_read(struct rota_stream *stream)
 }
 
 void
+rota__input_offer_soon(struct rota_stream *stream)
+{
+	stream->flags |= ROTA__OFFER;
+	rota__stream_make_busy(stream);
+}
+
+void
 rota_stream_pause(struct rota_stream *stream)
 {
 	stream->flags |= ROTA__PAUSED;
@@ -235,8 +252,7 @@ void
 rota_stream_resume(struct rota_stream *stream)
 {
 	stream->flags &= (uint16_t)~ROTA__PAUSED;
-	stream->flags |= ROTA__OFFER;
-	rota__stream_make_busy(stream);
+	rota__input_offer_soon(stream);
 }
 
 int
@@ -250,8 +266,9 @@ rota_stream_need(struct rota_stream *stream, size_t n)
 		if (make_room(stream, 0) < 0)
 			return -ENOMEM;
 	}
+	/* Less is needed than before: perhaps it is there. What on_data is looking at is not offered again for that. */
+	if (n < stream->input->need && rota__tcp(stream->ctx)->called != stream)
+		rota__input_offer_soon(stream);
 	stream->input->need = n;
-	stream->flags |= ROTA__OFFER;
-	rota__stream_make_busy(stream);
 	return 0;
 }

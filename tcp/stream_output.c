@@ -46,7 +46,7 @@ output_of(struct rota_stream *stream)
 		return NULL;
 	*stream->output = (struct rota__output){
 		.low = stream->options->values.output_low,
-		.progress = rota_context_now(stream->ctx),
+		.progress = stream->ctx->ops->now(stream->ctx),
 	};
 	rota__stream_due_by(stream, rota__time_add(stream->output->progress, stream->options->values.write_stall_timeout));
 	return stream->output;
@@ -62,15 +62,41 @@ free_empty_output(struct rota_stream *stream)
 	stream->output = NULL;
 }
 
-/* Frees a list of chunks that no stream knows of any more, as release may do anything to one. */
+/*
+ * Disposes of a list of chunks. A release may do anything, to this stream too, so those are put aside, to be called by
+ * rota__output_release.
+ */
 static void
-free_chunks(struct rota__chunk *chunk)
+free_chunks(struct rota_context *ctx, struct rota__chunk *chunk)
 {
+	struct rota__tcp *tcp = rota__tcp(ctx);
+
 	while (chunk != NULL) {
 		struct rota__chunk *next = chunk->next;
 
-		if (chunk->release != NULL)
-			chunk->release(chunk->released_bytes, chunk->released_len, chunk->arg);
+		chunk->next = NULL;
+		if (chunk->release == NULL) {
+			rota__free(chunk);
+		} else {
+			*tcp->released_end = chunk;
+			tcp->released_end = &chunk->next;
+			rota__tcp_note_work(ctx);
+		}
+		chunk = next;
+	}
+}
+
+void
+rota__output_release(struct rota__tcp *tcp)
+{
+	struct rota__chunk *chunk = tcp->released;
+
+	tcp->released = NULL;
+	tcp->released_end = &tcp->released;
+	while (chunk != NULL) {
+		struct rota__chunk *next = chunk->next;
+
+		chunk->release(chunk->released_bytes, chunk->released_len, chunk->arg);
 		rota__free(chunk);
 		chunk = next;
 	}
@@ -89,13 +115,13 @@ append_chunk(struct rota_stream *stream, struct rota__chunk *chunk)
 	output->bytes += chunk->len;
 }
 
-/* At the high mark the stream is no longer read, until note_drained. */
+/* From the high mark on the stream is full, until note_drained. */
 static void
 note_full(struct rota_stream *stream)
 {
 	const struct rota_stream_options *o = &stream->options->values;
 
-	if (stream->output->bytes >= o->output_high && !o->read_when_full)
+	if (stream->output->bytes >= o->output_high)
 		stream->flags |= ROTA__FULL;
 }
 
@@ -134,10 +160,12 @@ queue_copy(struct rota_stream *stream, const char *bytes, size_t len)
 	return 0;
 }
 
-/* Queues what was promised to be sent and the kernel did not take. */
+/* Queues what was promised to be sent and the kernel did not take, if there is any. */
 static void
 queue_promised(struct rota_stream *stream, const char *bytes, size_t len)
 {
+	if (len > 0 && (stream->flags & ROTA__FAILED) == 0)
+		stream->flags |= ROTA__BLOCKED;
 	if ((stream->flags & ROTA__FAILED) != 0)
 		stream->unsent += len;
 	else if (len > 0 && queue_copy(stream, bytes, len) < 0) {
@@ -228,8 +256,8 @@ write_queue_once(struct rota_stream *stream)
 		return false;
 	if (n < all)
 		stream->flags |= ROTA__BLOCKED;
-	free_chunks(consume(output, n));
-	return n == all && stream->output != NULL && stream->output->first != NULL;
+	free_chunks(stream->ctx, consume(output, n));
+	return n == all && output->first != NULL;
 }
 
 void
@@ -244,40 +272,28 @@ rota__output_write_queue(struct rota_stream *stream)
 	note_drained(stream);
 }
 
-/* How many bytes of the gathered the kernel takes now. */
-static size_t
-write_gathered(struct rota_stream *stream, const struct rota__tcp *tcp)
-{
-	struct iovec parts[2];
-	int count = 0;
-
-	if (tcp->reply_len > 0)
-		parts[count++] = (struct iovec){ (void *)tcp->reply, tcp->reply_len };
-	if (tcp->gathered > 0)
-		parts[count++] = (struct iovec){ (void *)tcp->gather_buffer, tcp->gathered };
-	return write_parts(stream, parts, count);
-}
-
 void
 rota__output_write_gathered(struct rota_stream *stream)
 {
 	struct rota__tcp *tcp = rota__tcp(stream->ctx);
-	size_t reply_len = tcp->reply_len;
-	size_t gathered = tcp->gathered;
+	const struct iovec parts[2] = {
+		{ (void *)tcp->reply, tcp->reply_len },
+		{ tcp->gather_buffer, tcp->gathered },
+	};
+	int first = tcp->reply_len > 0 ? 0 : 1;
+	int count = (tcp->reply_len > 0) + (tcp->gathered > 0);
 	size_t n;
 
-	if (reply_len + gathered == 0)
+	if (count == 0)
 		return;
-	n = write_gathered(stream, tcp);
 	tcp->reply_len = tcp->gathered = 0;
-	if (n == reply_len + gathered)
-		return;
-	if ((stream->flags & ROTA__FAILED) == 0)
-		stream->flags |= ROTA__BLOCKED;
-	if (n < reply_len)
-		queue_promised(stream, tcp->reply + n, reply_len - n);
-	n = n > reply_len ? n - reply_len : 0;
-	queue_promised(stream, tcp->gather_buffer + n, gathered - n);
+	n = write_parts(stream, parts + first, count);
+	for (int i = first; i < first + count; i++) {
+		size_t done = n < parts[i].iov_len ? n : parts[i].iov_len;
+
+		queue_promised(stream, (const char *)parts[i].iov_base + done, parts[i].iov_len - done);
+		n -= done;
+	}
 }
 
 static bool
@@ -332,8 +348,6 @@ pass_on(struct rota_stream *stream, const char *bytes, size_t len)
 	struct iovec part = { (void *)bytes, len };
 	size_t n = write_parts(stream, &part, 1);
 
-	if (n < len && (stream->flags & ROTA__FAILED) == 0)
-		stream->flags |= ROTA__BLOCKED;
 	queue_promised(stream, bytes + n, len - n);
 }
 
@@ -341,8 +355,10 @@ pass_on(struct rota_stream *stream, const char *bytes, size_t len)
 static int
 check_send(struct rota_stream *stream)
 {
-	if (stream->state > ROTA__OPEN || (stream->flags & (ROTA__ENDING | ROTA__FAILED)) != 0)
+	if (stream->state > ROTA__OPEN || (stream->flags & ROTA__ENDING) != 0)
 		return -ENOTCONN;
+	if ((stream->flags & ROTA__FAILED) != 0)
+		return 0;
 	if (!rota_stream_is_full(stream))
 		return 0;
 	rota__output_want_drain(stream, stream->options->values.output_low);
@@ -372,6 +388,11 @@ rota_stream_send(struct rota_stream *stream, const void *bytes, size_t len)
 
 	if (r < 0 || len == 0)
 		return r;
+	/* What the write met is for on_close to tell. */
+	if ((stream->flags & ROTA__FAILED) != 0) {
+		stream->unsent += len;
+		return 0;
+	}
 	if (stream->output == NULL && stream->state == ROTA__OPEN && tcp->called != NULL) {
 		if (tcp->called == stream)
 			return gather(stream, tcp, bytes, len);
@@ -404,9 +425,9 @@ rota_stream_send_ref(struct rota_stream *stream, const void *bytes, size_t len, 
 	chunk->released_len = len;
 	if (tcp->called == stream)
 		rota__output_write_gathered(stream);
-	if ((stream->flags & ROTA__FAILED) != 0) {
-		stream->unsent += len;
-		free_chunks(chunk);
+	if (len == 0 || (stream->flags & ROTA__FAILED) != 0) {
+		stream->unsent += (stream->flags & ROTA__FAILED) != 0 ? len : 0;
+		free_chunks(stream->ctx, chunk);
 		return 0;
 	}
 	if (output_of(stream) == NULL) {
@@ -442,6 +463,6 @@ rota__output_drop(struct rota_stream *stream)
 	}
 	stream->output = NULL;
 	rota__free(output);
-	free_chunks(chunks);
+	free_chunks(stream->ctx, chunks);
 	return bytes;
 }

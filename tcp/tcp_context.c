@@ -23,61 +23,72 @@ stream_of(struct rota_link *link)
 	return rota_container_of(link, struct rota_stream, link);
 }
 
+/* Writes what handlers had sent by streams that were not called back. */
+static void
+write_busy(struct rota__tcp *tcp)
+{
+	struct rota_link *link;
+
+	rota__list_prepend_all(&tcp->attended, &tcp->busy);
+	while ((link = rota__list_pop(&tcp->attended)) != NULL) {
+		rota__list_append(&tcp->busy, link);
+		rota__output_write_queue(stream_of(link));
+	}
+}
+
+/* Attends to a stream; whether another one may be attended to in this phase. */
+static bool
+attend(struct rota_context *ctx, struct rota__tcp *tcp, struct rota_stream *stream)
+{
+	tcp->has_called = false;
+	rota__stream_attend(stream);
+	return !tcp->has_called || rota__handler_returned(ctx, "stream");
+}
+
 static void
 end_phase(struct rota_context *ctx, struct rota__layer *layer)
 {
 	struct rota__tcp *tcp = tcp_of(layer);
-	struct rota_link batch;
 	struct rota_link *link;
 
-	(void)ctx;
-	if (rota__list_is_empty(&tcp->busy))
+	if ((ctx->pass.flags & ROTA__IS_STOPPED) != 0) {
+		write_busy(tcp);
 		return;
-	rota__list_init(&batch);
-	rota__list_prepend_all(&batch, &tcp->busy);
-	while ((link = rota__list_pop(&batch)) != NULL) {
-		rota__list_append(&tcp->resting, link);
-		rota__stream_attend(stream_of(link));
 	}
-}
-
-static int
-deliver_streams(struct rota__tcp *tcp)
-{
-	struct rota_link batch;
-	struct rota_link *link;
-	int handlers = 0;
-
-	rota__list_init(&batch);
-	rota__list_prepend_all(&batch, &tcp->ended);
-	while ((link = rota__list_pop(&batch)) != NULL)
-		handlers += rota__stream_deliver(stream_of(link));
-	return handlers;
+	rota__list_prepend_all(&tcp->attended, &tcp->busy);
+	while ((link = rota__list_pop(&tcp->attended)) != NULL) {
+		rota__list_append(&tcp->resting, link);
+		if (!attend(ctx, tcp, stream_of(link)))
+			break;
+	}
+	/* What a budget left over comes first the next time. */
+	rota__list_prepend_all(&tcp->busy, &tcp->attended);
+	rota__output_release(tcp);
 }
 
 /* What is left is for the next turn. */
 static void
 note_left(struct rota_context *ctx, const struct rota__tcp *tcp)
 {
-	if (rota__list_is_empty(&tcp->busy) && rota__list_is_empty(&tcp->ended) && rota__list_is_empty(&tcp->ended_listeners))
+	if (rota__list_is_empty(&tcp->busy) && rota__list_is_empty(&tcp->ended) &&
+		rota__list_is_empty(&tcp->ended_listeners) && tcp->released == NULL)
 		ctx->work &= ~ROTA__LAYER_HAS_WORK;
 }
 
-static int
+static void
 end_turn(struct rota_context *ctx, struct rota__layer *layer)
 {
 	struct rota__tcp *tcp = tcp_of(layer);
-	int handlers = 0;
+	struct rota_link *link;
 
-	if (!rota__list_is_empty(&tcp->ended))
-		handlers += deliver_streams(tcp);
-	if (!rota__list_is_empty(&tcp->ended_listeners))
-		handlers += rota__listeners_deliver(tcp);
+	rota__output_release(tcp);
+	rota__list_prepend_all(&tcp->delivered, &tcp->ended);
+	while ((link = rota__list_pop(&tcp->delivered)) != NULL)
+		rota__stream_deliver(stream_of(link));
+	rota__listeners_deliver(tcp);
 	/* What those handlers sent leaves with this turn; handlers that are due for it are called in the next one. */
-	for (struct rota_link *link = tcp->busy.next; link != &tcp->busy; link = link->next)
-		rota__output_write_queue(stream_of(link));
+	write_busy(tcp);
 	note_left(ctx, tcp);
-	return handlers;
 }
 
 static size_t
@@ -86,29 +97,45 @@ streams(const struct rota__layer *layer)
 	return rota_container_of(layer, const struct rota__tcp, layer)->streams;
 }
 
-/* visit may do anything to any stream, so each is back in the list before it is visited. */
 static void
-each_stream(struct rota_link *list, rota_stream_fn *visit, void *userdata)
+clear_visited(struct rota_link *list)
 {
-	struct rota_link batch;
-	struct rota_link *link;
+	for (struct rota_link *link = list->next; link != list; link = link->next)
+		stream_of(link)->flags &= (uint16_t)~ROTA__VISITED;
+}
 
-	rota__list_init(&batch);
-	rota__list_prepend_all(&batch, list);
-	while ((link = rota__list_pop(&batch)) != NULL) {
-		rota__list_append(list, link);
-		visit(stream_of(link), userdata);
-	}
+/*
+ * Visits the first stream of a list that was not visited yet, having put it last. As what visit makes busy is put last too, those
+ * that were not visited stay in front. False when there is none.
+ */
+static bool
+visit_next(struct rota_link *list, rota_stream_fn *visit, void *userdata)
+{
+	struct rota_link *link = list->next;
+
+	if (link == list || (stream_of(link)->flags & ROTA__VISITED) != 0)
+		return false;
+	stream_of(link)->flags |= ROTA__VISITED;
+	rota__list_remove(link);
+	rota__list_append(list, link);
+	visit(stream_of(link), userdata);
+	return true;
 }
 
 void
 rota_stream_each(struct rota_context *ctx, rota_stream_fn *visit, void *userdata)
 {
-	if (ctx->layer == NULL)
+	struct rota__tcp *tcp = ctx->layer != NULL ? rota__tcp(ctx) : NULL;
+
+	if (tcp == NULL)
 		return;
-	/* The busy first: what is visited may become busy, but not resting. */
-	each_stream(&rota__tcp(ctx)->busy, visit, userdata);
-	each_stream(&rota__tcp(ctx)->resting, visit, userdata);
+	clear_visited(&tcp->resting);
+	clear_visited(&tcp->busy);
+	clear_visited(&tcp->attended);
+	while (visit_next(&tcp->resting, visit, userdata) || visit_next(&tcp->busy, visit, userdata) ||
+		visit_next(&tcp->attended, visit, userdata)) {
+		/* Until all lists begin with one that was. */
+	}
 }
 
 static void
@@ -126,13 +153,23 @@ abort_stream(struct rota_stream *stream, void *userdata)
 }
 
 static void
+drop_ended(struct rota_link *list)
+{
+	for (struct rota_link *link = list->next; link != list; link = link->next)
+		rota__stream_drop(stream_of(link));
+}
+
+static void
 forked(struct rota_context *ctx, struct rota__layer *layer, unsigned flags)
 {
 	struct rota__tcp *tcp = tcp_of(layer);
 
-	each_stream(&tcp->ended, drop_stream, NULL);
+	drop_ended(&tcp->ended);
+	drop_ended(&tcp->delivered);
 	rota_stream_each(ctx, drop_stream, NULL);
-	if ((flags & ROTA_FORK_KEEP_LISTENERS) == 0)
+	if ((flags & ROTA_FORK_KEEP_LISTENERS) != 0)
+		rota__listeners_keep(tcp);
+	else
 		rota__listeners_drop(tcp);
 }
 
@@ -177,9 +214,13 @@ rota__tcp_of(struct rota_context *ctx, struct rota__tcp **ret_tcp)
 		*tcp = (struct rota__tcp){ .layer.ops = &tcp_ops };
 		rota__list_init(&tcp->resting);
 		rota__list_init(&tcp->busy);
+		rota__list_init(&tcp->attended);
 		rota__list_init(&tcp->ended);
+		rota__list_init(&tcp->delivered);
 		rota__list_init(&tcp->listeners);
 		rota__list_init(&tcp->ended_listeners);
+		rota__list_init(&tcp->delivered_listeners);
+		tcp->released_end = &tcp->released;
 		ctx->layer = &tcp->layer;
 	}
 	*ret_tcp = rota__tcp(ctx);

@@ -9,6 +9,7 @@
 #include "context.h"
 
 struct rota_stream;
+struct rota__chunk;
 
 /* Most that a stream reads, and gathers before it writes, in one turn. */
 #define ROTA__TURN_BYTES (64u << 10)
@@ -19,12 +20,19 @@ struct rota__tcp {
 	/* Every stream is in one of these. */
 	struct rota_link resting; /* nothing to do before something comes */
 	struct rota_link busy;    /* to be attended to when the phase ends, or in the next turn */
-	struct rota_link ended;   /* to get its on_close */
+	struct rota_link attended; /* the busy ones of the phase that is being ended, while that lasts */
+	struct rota_link ended;    /* to get its on_close */
+	struct rota_link delivered; /* those that are getting it in this turn */
 	size_t streams;           /* that have not had it */
 
 	struct rota_link listeners;
 	struct rota_link ended_listeners;
+	struct rota_link delivered_listeners;
 	size_t paused_listeners;
+
+	/* Chunks that are done, and whose release is due, in a turn. */
+	struct rota__chunk *released;
+	struct rota__chunk **released_end;
 
 	/* The stream whose handler is running, the input that its on_data was given, and what it has sent meanwhile. */
 	struct rota_stream *called;
@@ -33,6 +41,7 @@ struct rota__tcp {
 	const char *reply; /* the part of given that was sent, before all that is gathered; */
 	size_t reply_len;
 	size_t gathered;
+	bool has_called; /* a handler, since this was cleared */
 
 	char read_buffer[ROTA__TURN_BYTES];
 	char gather_buffer[ROTA__TURN_BYTES];

@@ -18,7 +18,11 @@ struct rota_child;
 
 struct rota_child_end {
 	pid_t pid;
-	int error;  /* 0, or a negative error: somebody else reaped it (-ECHILD), and status and usage say nothing */
+	/*
+	 * 0; or somebody else reaped it (-ECHILD), or the kernel no longer watches it (-ENOMEM; it may still run): then status and
+	 * usage say nothing.
+	 */
+	int error;
 	int status; /* as wait4 gives it: WIFEXITED, WIFSIGNALED … */
 	struct rusage usage;
 };

@@ -41,7 +41,8 @@ ROTA_API rota_time rota_context_now(struct rota_context *ctx);
 
 /*
  * Ends the loop: the dispatch in progress finishes, after_dispatch is called, and rota_iterate returns ROTA_STOP. Called in
- * before_dispatch or between turns, the loop ends with nothing further dispatched. From any handler or hook.
+ * before_dispatch or between turns, the loop ends with nothing further dispatched. From any handler or hook. In a handler under
+ * rota_dispatch_once, which is no loop, it does nothing.
  */
 ROTA_API void rota_context_stop(struct rota_context *ctx);
 

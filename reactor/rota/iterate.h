@@ -36,7 +36,7 @@ typedef int rota_hook_fn(struct rota_context *ctx, struct rota_dispatchvars *var
 
 /*
  * Told of a handler that returned a negative error; what returned it has been stopped and may be started again here. target
- * is NULL unless it was a target; vars is NULL under rota_dispatch_once. Returns ROTA_CONTINUE, or ROTA_STOP: no further
+ * is NULL unless it was a target that is still started; vars is NULL under rota_dispatch_once. Returns ROTA_CONTINUE, or ROTA_STOP: no further
  * handler of this dispatch runs, what is still ready keeps its event for the next one, and the loop ends.
  */
 typedef int rota_error_fn(struct rota_context *ctx, struct rota_target *target, int error, struct rota_dispatchvars *vars);
@@ -86,16 +86,18 @@ ROTA_API int rota_turn_end(struct rota_context *ctx, struct rota_dispatchvars *v
 /*
  * Step 3 alone: waits at most timeout (less, when a timer is due before; 0 or less: not at all), then calls what is ready:
  * targets (those left over by a budget first), timers that were due when the wait returned, posts, tasks, then the closes of
- * streams and listeners. Returns how many handlers ran; 0 also after a signal that interrupted the wait; -ROTA_ESTOPPED when
+ * streams and listeners. Returns how many handlers ran; 0 also when the
+ * wait ended early, after a signal for instance; -ROTA_ESTOPPED when
  * error_in_handler said so; -EDEADLK; or the context's own error. error_in_handler may be NULL.
  */
 ROTA_API int rota_dispatch_once(struct rota_context *ctx, rota_time timeout, rota_error_fn *error_in_handler);
 
-/* Whether rota_wait has what it waits for. Called between turns; it must not take turns itself. */
+/* Whether rota_wait has what it waits for. It may not take turns itself (-EDEADLK). */
 typedef bool rota_condition_fn(struct rota_context *ctx, void *userdata);
 
 /*
- * The blocking façade: takes turns until condition holds, at most timeout (ROTA_NEVER: without a limit). Other objects'
+ * The blocking façade: takes turns until condition holds, at most timeout (ROTA_NEVER: without a limit; 0 or less:
+ * one turn that does not wait). Other objects'
  * handlers run meanwhile; the program's hooks do not. Returns 0 when it holds; -ETIMEDOUT; -ROTA_ESTOPPED when
  * rota_context_stop was called meanwhile; -EDEADLK in a handler or hook; or the context's error.
  */

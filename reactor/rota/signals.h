@@ -32,7 +32,7 @@ struct rota_signal {
 #define ROTA_SIGNAL_INIT { 0, NULL, NULL }
 
 /*
- * Starts a signal; what the struct held before does not matter, unless it is started already. Returns 0; -EBUSY when some
+ * Starts a signal; what the struct held before does not matter, unless it is started already. Returns 0; -EALREADY when it is; -EBUSY when some
  * context of the process has this signal; -EINVAL for a number that is no signal, cannot be caught, or is SIGPIPE or
  * SIGCHLD.
  */

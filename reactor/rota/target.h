@@ -58,7 +58,8 @@ ROTA_API void rota_target_init(struct rota_target *target, const struct rota_tar
 /*
  * Starts watching; interest is ROTA_READABLE, ROTA_WRITABLE, both, or 0 (nothing for now). Returns 0; -EALREADY when this
  * target is started; -EEXIST when another target of this context has the same descriptor; -EBADF for a descriptor that is
- * not open; -EPERM for a regular file or directory, whose readiness the kernel does not tell; -EINVAL for an unknown
+ * not open; -EPERM for a regular file, a directory or a device whose readiness the kernel does not
+ * tell; -EINVAL for an unknown
  * interest; -ENOMEM. After a failure the target is as it was.
  */
 ROTA_API int rota_target_start(struct rota_context *ctx, struct rota_target *target, unsigned interest);

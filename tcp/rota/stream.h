@@ -92,7 +92,10 @@ struct rota_stream_handlers {
 	 */
 	void (*on_end)(struct rota_stream *stream, void *userdata);
 
-	/* The stream is over: exactly once, last. why and stream are dead when it returns. */
+	/*
+	 * The stream is over: exactly once, last. why and stream are dead when it returns. Input that was kept has been offered before,
+	 * unless the stream was closed or aborted, or is paused: then why->unread counts it.
+	 */
 	void (*on_close)(struct rota_stream *stream, const struct rota_close_info *why, void *userdata);
 };
 
@@ -113,7 +116,7 @@ struct rota_stream_options {
 	rota_time handshake_timeout;   /* from connected or accepted until open [10 s] */
 	rota_time idle_timeout;        /* without a byte in either direction [10 min] */
 	rota_time write_stall_timeout; /* the peer takes nothing while output waits [10 s] */
-	rota_time half_closed_timeout; /* after one side has ended [30 s] */
+	rota_time half_closed_timeout; /* the same once one side has ended [30 s] */
 	rota_time lifetime;            /* from open [ROTA_NEVER] */
 	rota_time close_timeout;       /* from rota_stream_close until it is over [5 s] */
 
@@ -145,7 +148,10 @@ struct rota_stream_options {
  */
 ROTA_API int rota_stream_send(struct rota_stream *stream, const void *bytes, size_t len);
 
-/* Says that the bytes given to rota_stream_send_ref are no longer needed. May be called before that call returns. */
+/*
+ * Says that the bytes given to rota_stream_send_ref are no longer needed. Called in a turn (or in rota_context_free), never inside
+ * another call; any call is legal in it.
+ */
 typedef void rota_release_fn(const void *bytes, size_t len, void *arg);
 
 /*
@@ -187,7 +193,10 @@ ROTA_API void rota_stream_close(struct rota_stream *stream);
 /* Cuts off: the connection is reset at once, what was not sent is lost; then on_close (reason local, or cancelled). Idempotent. */
 ROTA_API void rota_stream_abort(struct rota_stream *stream);
 
-/* Changes the handlers and what is given to them, as an upgrade does; from the next call on. */
+/*
+ * Changes the handlers and what is given to them, as an upgrade does; from the next call on. What the old ones did not take is
+ * offered to the new ones.
+ */
 ROTA_API void rota_stream_set_handlers(struct rota_stream *stream, const struct rota_stream_handlers *handlers, void *userdata);
 ROTA_API void rota_stream_set_userdata(struct rota_stream *stream, void *userdata);
 ROTA_API void *rota_stream_userdata(const struct rota_stream *stream);

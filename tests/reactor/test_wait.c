@@ -216,11 +216,11 @@ wait__time_is_over__asks_once_more_and_says_so(void **state)
 }
 
 static void
-wait__no_time__asks_and_says_so(void **state)
+wait__no_time__takes_one_turn_and_says_so(void **state)
 {
 	assert_int_equal(rota_wait(*state, never, NULL, 0), -ETIMEDOUT);
 	assert_int_equal(rota_wait(*state, never, NULL, -5), -ETIMEDOUT);
-	assert_trace("");
+	assert_trace("dispatch:0 dispatch:0");
 }
 
 static void
@@ -261,7 +261,7 @@ main(void)
 		recording_test(wait__condition_holds__takes_no_turn),
 		recording_test(wait__condition_comes_to_hold__asks_between_turns),
 		recording_test(wait__time_is_over__asks_once_more_and_says_so),
-		recording_test(wait__no_time__asks_and_says_so),
+		recording_test(wait__no_time__takes_one_turn_and_says_so),
 		recording_test(wait__context_stopped__says_so),
 		recording_test(wait__context_fails__tells_its_error),
 		fixture_test_simulated(wait__on_virtual_time__ends_exactly_then),
