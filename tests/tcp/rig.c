@@ -192,7 +192,7 @@ make_door(struct end *ends, size_t room)
 	return &made->door;
 }
 
-static void
+void
 forget_made(void)
 {
 	while (all_made != NULL) {

@@ -99,6 +99,7 @@ void wait_for_input(struct rota_context *ctx, int fd);
 struct end *make_ends(size_t count);
 struct end *make_echoes(size_t count);
 struct door *make_door(struct end *ends, size_t room);
+void forget_made(void);
 
 /* So many turns that do not wait. */
 void spin(struct rota_context *ctx, int turns);
