@@ -104,22 +104,23 @@ clear_visited(struct rota_link *list)
 		stream_of(link)->flags &= (uint16_t)~ROTA__VISITED;
 }
 
-/*
- * Visits the first stream of a list that was not visited yet, having put it last. As what visit makes busy is put last too, those
- * that were not visited stay in front. False when there is none.
- */
+/* Visits the first stream of a list that was not visited yet; false when there is none. */
 static bool
 visit_next(struct rota_link *list, rota_stream_fn *visit, void *userdata)
 {
-	struct rota_link *link = list->next;
+	for (struct rota_link *link = list->next; link != list; link = link->next) {
+		struct rota_stream *stream = stream_of(link);
 
-	if (link == list || (stream_of(link)->flags & ROTA__VISITED) != 0)
-		return false;
-	stream_of(link)->flags |= ROTA__VISITED;
-	rota__list_remove(link);
-	rota__list_append(list, link);
-	visit(stream_of(link), userdata);
-	return true;
+		if ((stream->flags & ROTA__VISITED) != 0)
+			continue;
+		/* To the end: if it stays, the next one is found at once. */
+		stream->flags |= ROTA__VISITED;
+		rota__list_remove(link);
+		rota__list_append(list, link);
+		visit(stream, userdata);
+		return true;
+	}
+	return false;
 }
 
 void
@@ -134,7 +135,7 @@ rota_stream_each(struct rota_context *ctx, rota_stream_fn *visit, void *userdata
 	clear_visited(&tcp->attended);
 	while (visit_next(&tcp->resting, visit, userdata) || visit_next(&tcp->busy, visit, userdata) ||
 		visit_next(&tcp->attended, visit, userdata)) {
-		/* Until all lists begin with one that was. */
+		/* visit may move streams from one list to another, so the search begins anew. */
 	}
 }
 
