@@ -1,0 +1,564 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * More than there is room for: descriptors, peers that do not read, peers that never stop, and
+ * thousands of connections. Nobody starves, nothing spins, and it goes on when the crowd has gone.
+ */
+#include <rota/listener.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <rota/target.h>
+
+#include "faulty_allocator.h"
+#include "rig.h"
+#include "stream.h"
+
+#define KIB ((size_t)1 << 10)
+#define CROWD 300
+#define DESCRIPTORS 64
+#define PINGERS 1000
+#define MANY 9000
+#define BATCH 1000
+
+static rota_time
+clock_of(clockid_t id)
+{
+	struct timespec now;
+
+	clock_gettime(id, &now);
+	return now.tv_sec * ROTA_SECOND + now.tv_nsec;
+}
+
+static rota_time
+cpu_time(void)
+{
+	return clock_of(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+static rota_time
+real_time(void)
+{
+	return clock_of(CLOCK_MONOTONIC);
+}
+
+/* Out of descriptors: a server in a child, with few of them, that answers its parent's questions */
+
+struct server {
+	pid_t pid;
+	int control;
+	char text[ROTA_ADDRESS_TEXT];
+};
+
+struct answer {
+	rota_time cpu;
+	int accepted;
+	int paused;
+	size_t streams;
+};
+
+struct asked {
+	struct rota_target target;
+	struct door *door;
+};
+
+static int
+on_question(struct rota_context *ctx, struct rota_target *target, unsigned events)
+{
+	struct asked *asked = rota_container_of(target, struct asked, target);
+	struct answer answer = { .cpu = cpu_time() };
+	char byte;
+
+	(void)events;
+	if (read(target->fd, &byte, 1) != 1) {
+		rota_context_stop(ctx);
+		return 0;
+	}
+	answer.accepted = asked->door->accepted;
+	answer.paused = asked->door->paused;
+	answer.streams = rota_context_streams(ctx);
+	return write(target->fd, &answer, sizeof answer) == sizeof answer ? 0 : -errno;
+}
+
+/* Serves until the other end of control is closed. 0 when all went well. */
+static int
+serve(int control)
+{
+	static const struct rota_target_ops question_ops = { "question", on_question };
+	const struct rlimit limit = { DESCRIPTORS, DESCRIPTORS };
+	struct rota_dispatchvars vars = ROTA_DISPATCHVARS_INIT;
+	struct rota_context *ctx;
+	struct asked asked = { .door = make_door(make_echoes(CROWD + 10), CROWD + 10) };
+
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || rota_context_new(&ctx) < 0)
+		return 1;
+	if (door_open(ctx, asked.door, "127.0.0.1:0", NULL) < 0)
+		return 2;
+	rota_target_init(&asked.target, &question_ops, control);
+	if (rota_target_start(ctx, &asked.target, ROTA_READABLE) < 0)
+		return 3;
+	if (write(control, asked.door->text, ROTA_ADDRESS_TEXT) != ROTA_ADDRESS_TEXT)
+		return 4;
+	if (rota_iterate(ctx, &vars) != ROTA_STOP || asked.door->closed != 0)
+		return 5;
+	rota_target_stop(ctx, &asked.target);
+	if (rota_context_free(ctx) < 0 || faulty_allocator_live() != 0)
+		return 6;
+	forget_made();
+	return 0;
+}
+
+static void
+start_server(struct server *server)
+{
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	server->pid = fork();
+	assert_true(server->pid >= 0);
+	if (server->pid == 0) {
+		close(pair[0]);
+		_exit(serve(pair[1]));
+	}
+	close(pair[1]);
+	server->control = pair[0];
+	assert_int_equal(recv(server->control, server->text, ROTA_ADDRESS_TEXT, MSG_WAITALL),
+		ROTA_ADDRESS_TEXT);
+}
+
+static struct answer
+ask(const struct server *server)
+{
+	struct answer answer;
+
+	assert_int_equal(send(server->control, "?", 1, MSG_NOSIGNAL), 1);
+	assert_int_equal(recv(server->control, &answer, sizeof answer, MSG_WAITALL), sizeof answer);
+	return answer;
+}
+
+static void
+stop_server(const struct server *server)
+{
+	int status;
+
+	close(server->control);
+	assert_int_equal(waitpid(server->pid, &status, 0), server->pid);
+	assert_int_equal(status, 0);
+}
+
+/* Waits for answers to peers, -1 for those that have gone, at most so long; closes who has one. */
+static int
+let_served_go(int *peers, int count, int patience)
+{
+	struct pollfd polled[CROWD];
+	int served = 0;
+
+	for (int i = 0; i < count; i++)
+		polled[i] = (struct pollfd){ .fd = peers[i], .events = POLLIN };
+	(void)poll(polled, (nfds_t)count, patience);
+	for (int i = 0; i < count; i++) {
+		char byte = 0;
+
+		if (polled[i].revents == 0)
+			continue;
+		assert_int_equal(raw_receive(peers[i], &byte, 1), 1);
+		assert_int_equal(byte, 'x');
+		close(peers[i]);
+		peers[i] = -1;
+		served++;
+	}
+	return served;
+}
+
+static void
+connect_crowd(const struct server *server, int *peers)
+{
+	raw_connect_all(peers, CROWD, server->text);
+	for (int i = 0; i < CROWD; i++)
+		raw_send(peers[i], "x", 1);
+}
+
+/* The server has as many streams as it can have, and has said so once. */
+static void
+wait_until_full(const struct server *server)
+{
+	rota_time deadline = real_time() + 10 * ROTA_SECOND;
+	struct answer answer;
+
+	do
+		answer = ask(server);
+	while (answer.paused == 0 && real_time() < deadline);
+	assert_in_range(answer.streams, DESCRIPTORS / 2, DESCRIPTORS);
+	assert_int_equal(answer.paused, 1);
+}
+
+static void
+descriptors__more_peers_than_there_are__cost_nothing_while_they_wait(void **state)
+{
+	struct server server;
+	struct answer before;
+	struct answer after;
+	int peers[CROWD];
+
+	(void)state;
+	start_server(&server);
+	connect_crowd(&server, peers);
+	wait_until_full(&server);
+	before = ask(&server);
+	(void)poll(NULL, 0, 1000);
+	after = ask(&server);
+	assert_in_range(after.cpu - before.cpu, 0, 20 * ROTA_MILLISECOND);
+	assert_int_equal(after.streams, before.streams);
+	assert_int_equal(after.paused, 1);
+	raw_close_all(peers, CROWD);
+	stop_server(&server);
+}
+
+static void
+descriptors__more_peers_than_there_are__all_are_served(void **state)
+{
+	rota_time deadline = real_time() + 20 * ROTA_SECOND;
+	struct server server;
+	int peers[CROWD];
+	int served = 0;
+
+	(void)state;
+	start_server(&server);
+	connect_crowd(&server, peers);
+	wait_until_full(&server);
+	while (served < CROWD && real_time() < deadline)
+		served += let_served_go(peers, CROWD, 100);
+	assert_int_equal(served, CROWD);
+	assert_int_equal(ask(&server).accepted, CROWD);
+	stop_server(&server);
+}
+
+static void
+descriptors__peers_leave_at_once__serves_again_within_a_second(void **state)
+{
+	struct server server;
+	int peers[CROWD];
+	rota_time left;
+
+	(void)state;
+	start_server(&server);
+	connect_crowd(&server, peers);
+	wait_until_full(&server);
+	/* So that the pause has become as long as it gets. */
+	(void)poll(NULL, 0, 700);
+	raw_close_all(peers, CROWD);
+	left = real_time();
+	peers[0] = raw_connect(server.text);
+	raw_send(peers[0], "x", 1);
+	while (let_served_go(peers, 1, 1000) == 0 && real_time() < left + 10 * ROTA_SECOND) {
+		/* It will come. */
+	}
+	assert_int_equal(peers[0], -1);
+	assert_in_range(real_time() - left, 0, ROTA_SECOND);
+	stop_server(&server);
+}
+
+/* Peers that do not read */
+
+/* Writes as much as the kernel takes; how much that was. */
+static size_t
+gush(int fd)
+{
+	static char bytes[64 << 10];
+	size_t all = 0;
+	ssize_t n;
+
+	do {
+		n = send(fd, bytes, sizeof bytes, MSG_NOSIGNAL);
+		all += n > 0 ? (size_t)n : 0;
+	} while (n == (ssize_t)sizeof bytes);
+	return all;
+}
+
+static void
+check_marks(const struct end *end)
+{
+	const struct rota_stream_options *o = &end->stream->options->values;
+
+	assert_in_range(rota_stream_unsent(end->stream), 0, o->output_high + 64 * KIB);
+	assert_in_range(rota__input_kept(end->stream), 0, o->input_limit);
+	assert_int_equal(end->refused, 0);
+}
+
+static void
+peer__never_reads__costs_its_marks_and_no_more(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct end *ends = make_echoes(11);
+	struct door *door = make_door(ends, 11);
+	int peers[11];
+	int idle = 0;
+
+	for (int i = 0; i < 11; i++)
+		ends[i].forgets = true;
+	assert_int_equal(door_open(ctx, door, "127.0.0.1:0", NULL), 0);
+	raw_connect_all(peers, 11, door->text);
+	wait_for(ctx, &door->accepted, 11);
+	while (idle < 100) {
+		size_t moved = 0;
+
+		for (int i = 0; i < 10; i++)
+			moved += gush(peers[i]);
+		spin(ctx, 1);
+		for (int i = 0; i < 10; i++)
+			check_marks(&ends[i]);
+		idle = moved > 0 ? 0 : idle + 1;
+	}
+	assert_true(rota_stream_is_full(ends[0].stream));
+	/* They are left alone, and the others are not. */
+	assert_int_equal(rota_dispatch_once(ctx, 0, NULL), 0);
+	raw_send(peers[10], "ping", 4);
+	expect_bytes(ctx, peers[10], "ping", 4);
+	raw_close_all(peers, 11);
+	while (rota_context_streams(ctx) > 0 && idle-- > 0)
+		spin(ctx, 1);
+}
+
+/* Peers that never stop */
+
+struct race {
+	int pingers[PINGERS];
+	int hoses[4];
+};
+
+static void
+open_race(struct rota_context *ctx, struct race *race)
+{
+	struct door *door = make_door(make_echoes(PINGERS + 4), PINGERS + 4);
+
+	for (int i = 0; i < PINGERS + 4; i++) {
+		door->ends[i].forgets = true;
+		/* The first have no answer, so that they never have to wait. */
+		door->ends[i].echoes = i >= 4;
+	}
+	assert_int_equal(door_open(ctx, door, "127.0.0.1:0", NULL), 0);
+	raw_connect_all(race->hoses, 4, door->text);
+	raw_connect_all(race->pingers, PINGERS, door->text);
+	wait_for(ctx, &door->accepted, PINGERS + 4);
+}
+
+static void
+close_race(struct race *race)
+{
+	raw_close_all(race->hoses, 4);
+	raw_close_all(race->pingers, PINGERS);
+}
+
+/* Everybody asks once; how many turns it takes until everybody has the answer. */
+static int
+run_round(struct rota_context *ctx, struct race *race, struct rota_dispatchvars *vars, int most)
+{
+	bool has_answer[PINGERS] = { false };
+	int answered = 0;
+	int turns = 0;
+
+	for (int i = 0; i < PINGERS; i++)
+		raw_send(race->pingers[i], "x", 1);
+	for (; answered < PINGERS && turns < most; turns++) {
+		for (int i = 0; i < 4; i++)
+			(void)gush(race->hoses[i]);
+		assert_int_equal(take_turns(ctx, vars, 1), ROTA_CONTINUE);
+		for (int i = 0; i < PINGERS; i++) {
+			char byte;
+
+			if (!has_answer[i] && raw_receive(race->pingers[i], &byte, 1) == 1) {
+				has_answer[i] = true;
+				answered++;
+			}
+		}
+	}
+	assert_int_equal(answered, PINGERS);
+	return turns;
+}
+
+static void
+firehose__beside_a_thousand_pingers__all_are_answered_in_few_turns(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct rota_dispatchvars vars = ROTA_DISPATCHVARS_INIT;
+	static struct race race;
+
+	open_race(ctx, &race);
+	/* A wait reports 64 targets at first, and twice as many whenever that was not enough. */
+	for (int round = 0; round < 20; round++)
+		assert_in_range(run_round(ctx, &race, &vars, 100), 1, PINGERS / 64 + 4);
+	close_race(&race);
+}
+
+static void
+firehose__on_the_smallest_budget__leaves_every_pinger_its_turn(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct rota_dispatchvars vars = ROTA_DISPATCHVARS_INIT;
+	static struct race race;
+	int turns;
+
+	open_race(ctx, &race);
+	vars.budget = 1;
+	/* One handler a turn. Each of the others can be before a pinger once for each 64 that wait. */
+	turns = run_round(ctx, &race, &vars, 2 * PINGERS);
+	assert_in_range(turns, PINGERS, PINGERS + 4 * (PINGERS / 64 + 4));
+	close_race(&race);
+}
+
+/* Very many */
+
+/* Connects a batch and has each answered; false when something is amiss. */
+static bool
+connect_batch(int *peers, int count, const struct rota_address *address)
+{
+	char byte;
+
+	for (int i = 0; i < count; i++) {
+		peers[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (peers[i] < 0 || connect(peers[i], &address->socket.any, address->length) < 0)
+			return false;
+		if (send(peers[i], "x", 1, MSG_NOSIGNAL) != 1)
+			return false;
+	}
+	for (int i = 0; i < count; i++) {
+		if (recv(peers[i], &byte, 1, 0) != 1 || byte != 'x')
+			return false;
+	}
+	return true;
+}
+
+/* The clients: all connected and answered, then one byte to the parent; they go when it answers. */
+static int
+be_many(const char *text, int control)
+{
+	static int peers[MANY];
+	const struct linger linger = { .l_onoff = 1, .l_linger = 0 };
+	struct rota_address address;
+	char byte;
+
+	if (rota_address_parse(text, &address) < 0)
+		return 1;
+	for (int i = 0; i < MANY; i += BATCH) {
+		if (!connect_batch(peers + i, BATCH, &address))
+			return 2;
+	}
+	/* Resets leave no ports behind that would wait for minutes; the last ones leave in order. */
+	for (int i = 0; i < MANY - BATCH; i++)
+		(void)setsockopt(peers[i], SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+	if (write(control, "y", 1) != 1 || read(control, &byte, 1) != 0)
+		return 3;
+	return 0;
+}
+
+static void
+expect_idle(struct rota_context *ctx, rota_time duration)
+{
+	rota_time cpu = cpu_time();
+
+	assert_int_equal(rota_dispatch_once(ctx, duration, NULL), 0);
+	assert_in_range(cpu_time() - cpu, 0, duration / 50);
+}
+
+static void
+connections__nine_thousand__are_served_and_idle_ones_cost_nothing(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct end *ends = make_echoes(MANY + 2);
+	struct door *door = make_door(ends, MANY + 2);
+	int pair[2];
+	int canary;
+	int status;
+	pid_t pid;
+
+	for (int i = 0; i < MANY; i++)
+		ends[i].forgets = true;
+	assert_int_equal(door_open(ctx, door, "127.0.0.1:0", NULL), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		close(pair[0]);
+		_exit(be_many(door->text, pair[1]));
+	}
+	close(pair[1]);
+	while (rota_context_streams(ctx) < MANY)
+		assert_true(rota_dispatch_once(ctx, 10 * ROTA_SECOND, NULL) > 0);
+	expect_bytes(ctx, pair[0], "y", 1);
+	assert_int_equal(door->paused, 0);
+	canary = raw_connect(door->text);
+	raw_send(canary, "ping", 4);
+	expect_bytes(ctx, canary, "ping", 4);
+	assert_int_equal(rota_context_streams(ctx), MANY + 1);
+	spin(ctx, 2);
+	expect_idle(ctx, ROTA_SECOND);
+	close(pair[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	while (rota_context_streams(ctx) > 1)
+		assert_true(rota_dispatch_once(ctx, 10 * ROTA_SECOND, NULL) > 0);
+	raw_send(canary, "ping", 4);
+	expect_bytes(ctx, canary, "ping", 4);
+	close(canary);
+}
+
+static void
+loop__with_idle_connections__uses_no_cpu(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct door *door = make_door(make_echoes(10), 10);
+	int peers[10];
+
+	assert_int_equal(door_open(ctx, door, "127.0.0.1:0", NULL), 0);
+	raw_connect_all(peers, 10, door->text);
+	for (int i = 0; i < 10; i++) {
+		raw_send(peers[i], "ping", 4);
+		expect_bytes(ctx, peers[i], "ping", 4);
+	}
+	rota_stream_pause(door->ends[0].stream);
+	raw_send(peers[0], "unread", 6);
+	spin(ctx, 2);
+	expect_idle(ctx, ROTA_SECOND);
+	raw_close_all(peers, 10);
+}
+
+/* Nine thousand descriptors and some, if the system lets us. */
+static int
+raise_limit(void **state)
+{
+	struct rlimit limit;
+
+	(void)state;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -1;
+	if (limit.rlim_max != RLIM_INFINITY && limit.rlim_max < MANY + 100) {
+		print_error("no descriptors for %d connections\n", MANY);
+		return -1;
+	}
+	limit.rlim_cur = MANY + 100;
+	return setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			descriptors__more_peers_than_there_are__cost_nothing_while_they_wait),
+		cmocka_unit_test(descriptors__more_peers_than_there_are__all_are_served),
+		cmocka_unit_test(descriptors__peers_leave_at_once__serves_again_within_a_second),
+		rig_test(peer__never_reads__costs_its_marks_and_no_more),
+		rig_test(firehose__beside_a_thousand_pingers__all_are_answered_in_few_turns),
+		rig_test(firehose__on_the_smallest_budget__leaves_every_pinger_its_turn),
+		rig_test(connections__nine_thousand__are_served_and_idle_ones_cost_nothing),
+		rig_test(loop__with_idle_connections__uses_no_cpu),
+	};
+
+	faulty_allocator_install();
+	return cmocka_run_group_tests(tests, raise_limit, NULL);
+}
