@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How long the context on libev waits: at least as long as it was asked to when nothing happens,
+ * whatever waits came before. Only lower bounds are checked; a machine may be as slow as it likes.
+ */
+#include <rota/context.h>
+
+#include <time.h>
+
+#include <rota/timer.h>
+
+#include "fake_epoll.h"
+#include "fixture.h"
+#include "peer.h"
+#include "trace.h"
+
+static struct rota_context *
+context_of(void **state)
+{
+	struct fixture *fixture = *state;
+
+	return fixture->ctx;
+}
+
+static int
+teardown(void **state)
+{
+	fake_epoll_reset();
+	return fixture_teardown(state);
+}
+
+static void
+wait__interrupted__returns_early_with_0(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	rota_time since = rota_context_now(ctx);
+
+	if (!is_on_epoll())
+		skip();
+	for (int i = 0; i < 3; i++) {
+		fake_epoll.interrupts = 1;
+		assert_int_equal(rota_dispatch_once(ctx, 30 * ROTA_SECOND, NULL), 0);
+		assert_int_equal(fake_epoll.interrupts, 0);
+	}
+	assert_true(rota_context_now(ctx) - since < 20 * ROTA_SECOND);
+}
+
+static void
+assert_lasts(struct rota_context *ctx, rota_time timeout)
+{
+	rota_time since = rota_context_now(ctx);
+	rota_time duration;
+
+	assert_int_equal(rota_dispatch_once(ctx, timeout, NULL), 0);
+	duration = rota_context_now(ctx) - since;
+	if (duration < timeout)
+		print_error("waited %lld ns instead of %lld\n", (long long)duration,
+			(long long)timeout);
+	assert_true(duration >= timeout);
+}
+
+static void
+wait__nothing_happens__lasts_as_long_as_asked(void **state)
+{
+	static const int milliseconds[] = { 1, 40, 2, 3, 80, 1, 20, 60, 5 };
+	struct rota_context *ctx = context_of(state);
+
+	for (size_t i = 0; i < sizeof milliseconds / sizeof milliseconds[0]; i++)
+		assert_lasts(ctx, milliseconds[i] * ROTA_MILLISECOND);
+	assert_lasts(ctx, 1);
+	assert_lasts(ctx, 300 * ROTA_MICROSECOND);
+}
+
+/* A wait that something ended leaves libev's timer running. */
+static void
+end_wait_early(struct rota_context *ctx, struct peer *peer, rota_time timeout)
+{
+	write_byte(peer->pair[1]);
+	assert_int_equal(rota_dispatch_once(ctx, timeout, NULL), 1);
+	trace_clear();
+}
+
+static void
+wait__after_shorter_and_longer_ones_that_were_ended__lasts_as_long_as_asked(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct peer peer;
+
+	peer_open(ctx, &peer, "io");
+	end_wait_early(ctx, &peer, 30 * ROTA_MILLISECOND);
+	assert_lasts(ctx, 80 * ROTA_MILLISECOND);
+	end_wait_early(ctx, &peer, 30 * ROTA_SECOND);
+	assert_lasts(ctx, 20 * ROTA_MILLISECOND);
+	end_wait_early(ctx, &peer, 5 * ROTA_MILLISECOND);
+	end_wait_early(ctx, &peer, 30 * ROTA_SECOND);
+	assert_lasts(ctx, 40 * ROTA_MILLISECOND);
+	peer_close(ctx, &peer);
+}
+
+static int
+on_timer(struct rota_context *ctx, struct rota_timer *timer)
+{
+	(void)ctx;
+	(void)timer;
+	trace("timer");
+	return 0;
+}
+
+static void
+wait__a_timer_is_due_before__ends_with_its_handler(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	rota_time since = rota_context_now(ctx);
+	struct rota_timer timer;
+
+	rota_timer_init(&timer, on_timer);
+	for (int i = 1; i <= 5; i++) {
+		assert_int_equal(rota_timer_start(ctx, &timer, i * ROTA_MILLISECOND), 0);
+		assert_int_equal(rota_dispatch_once(ctx, ROTA_NEVER, NULL), 1);
+		assert_trace("timer");
+	}
+	assert_true(rota_context_now(ctx) - since >= 15 * ROTA_MILLISECOND);
+}
+
+/* libev itself waits for a minute at most. */
+static void
+wait__longer_than_the_backends_longest__goes_on(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+
+	if (!is_on_epoll())
+		skip();
+	fake_epoll.is_skipping = true;
+	for (int minutes = 1; minutes < 1000; minutes *= 3) {
+		rota_time timeout = minutes * ROTA_MINUTE;
+		rota_time since = rota_context_now(ctx);
+
+		assert_lasts(ctx, timeout);
+		assert_true(rota_context_now(ctx) - since < timeout + ROTA_SECOND);
+	}
+	assert_true(fake_epoll.skips >= 1093);
+}
+
+static void
+wait__a_timer_is_due_in_hours__ends_with_its_handler(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	rota_time since = rota_context_now(ctx);
+	rota_time hours = 6 * 60 * ROTA_MINUTE;
+	struct rota_timer timer;
+
+	if (!is_on_epoll())
+		skip();
+	fake_epoll.is_skipping = true;
+	rota_timer_init(&timer, on_timer);
+	assert_int_equal(rota_timer_start(ctx, &timer, hours), 0);
+	assert_int_equal(rota_dispatch_once(ctx, ROTA_NEVER, NULL), 1);
+	assert_trace("timer");
+	assert_true(rota_context_now(ctx) - since >= hours);
+	assert_true(rota_context_now(ctx) - since < hours + ROTA_SECOND);
+}
+
+#define libev_test(function) cmocka_unit_test_setup_teardown(function, fixture_setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		libev_test(wait__interrupted__returns_early_with_0),
+		libev_test(wait__nothing_happens__lasts_as_long_as_asked),
+		libev_test(
+			wait__after_shorter_and_longer_ones_that_were_ended__lasts_as_long_as_asked),
+		libev_test(wait__a_timer_is_due_before__ends_with_its_handler),
+		libev_test(wait__longer_than_the_backends_longest__goes_on),
+		libev_test(wait__a_timer_is_due_in_hours__ends_with_its_handler),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
