@@ -13,6 +13,7 @@
 #include <rota/listener.h>
 
 #include "fixture.h"
+#include "raw.h"
 
 enum end_event {
 	END_OPEN,
@@ -104,39 +105,11 @@ void forget_made(void);
 /* So many turns that do not wait. */
 void spin(struct rota_context *ctx, int turns);
 
-/* A listening socket and its address; the next connection that it has; a connection to an address. */
-int raw_listen(const char *text, int backlog, char ret_text[ROTA_ADDRESS_TEXT]);
-int raw_accept(int fd);
-int raw_connect(const char *text);
-
-/* Many of those, and their end. */
-void raw_connect_all(int *peers, int count, const char *text);
-void raw_close_all(const int *peers, int count);
-
-/* The same that does not wait: the descriptor, connected or connecting, or a negative errno. */
-int raw_begin_connect(const char *text);
-
-/* Whether nobody listens there. */
-bool raw_is_refused(const char *text);
-
-/* A port of the loopback that nobody listens on. */
-void raw_unused_address(char ret_text[ROTA_ADDRESS_TEXT]);
-
-/* Sends all of it; reads once, and returns as recv does, but a negative errno on failure. */
-void raw_send(int fd, const void *bytes, size_t len);
-ssize_t raw_receive(int fd, void *bytes, size_t size);
-
-/* Closes it with a reset. */
-void raw_reset(int fd);
-
 /* Turns until the peer's end has come to fd, which must be that (0 or a negative errno). */
 void expect_end(struct rota_context *ctx, int fd, int expected);
 
 /* Turns until len bytes have come to fd, which must be those. */
 void expect_bytes(struct rota_context *ctx, int fd, const void *bytes, size_t len);
-
-/* Nothing has come to fd, and it has not ended. */
-void expect_silence(int fd);
 
 /*
  * Runs a scenario in a context of its own with the k-th allocation failing, for each k; and with

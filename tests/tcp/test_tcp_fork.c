@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Streams, listeners and relays across fork: a child drops its copies without a trace, and what
- * ends in the parent ends for its peer, though a child still holds a copy.
- *
- * A child checks by CHECK, tells its parent by one byte how that went, and lives on with what it
- * has until the parent lets it go.
+ * A forked child: it drops its copies of streams and relays without a trace, keeps listeners if it
+ * is told to, and goes on with its context. What ends in the parent is test_tcp_fork_ends.c's.
  */
 #include <rota/listener.h>
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -21,93 +16,8 @@
 
 #include "faulty_allocator.h"
 #include "faulty_sys.h"
+#include "forking.h"
 #include "relay_rig.h"
-#include "sim_context.h"
-
-#define CHECK(condition) \
-	do { \
-		if (!(condition)) { \
-			fprintf(stderr, "child: %s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			return false; \
-		} \
-	} while (0)
-
-struct child {
-	pid_t pid;
-	int lifeline;
-};
-
-typedef bool child_fn(struct fixture *fixture, void *argument);
-
-/* Waits until the parent has closed its end. */
-static void
-await_release(int fd)
-{
-	char byte;
-
-	while (read(fd, &byte, 1) < 0 && errno == EINTR) {
-		/* Again. */
-	}
-}
-
-/* In the parent: a child that has done its work, well, and still has everything. */
-static struct child
-fork_child(struct fixture *fixture, child_fn *work, void *argument)
-{
-	int pair[2];
-	struct child child;
-	char byte;
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	child.pid = fork();
-	assert_true(child.pid >= 0);
-	if (child.pid == 0) {
-		close(pair[0]);
-		byte = work == NULL || work(fixture, argument) ? 'y' : 'n';
-		if (write(pair[1], &byte, 1) == 1)
-			await_release(pair[1]);
-		_exit(0);
-	}
-	close(pair[1]);
-	child.lifeline = pair[0];
-	assert_int_equal(read(child.lifeline, &byte, 1), 1);
-	assert_int_equal(byte, 'y');
-	return child;
-}
-
-static void
-release_child(struct child child)
-{
-	close(child.lifeline);
-	assert_int_equal(waitpid(child.pid, NULL, 0), child.pid);
-}
-
-/* A peer and the stream that was accepted from it, which echoes. */
-static int
-open_echo(struct rota_context *ctx, struct door *door, const char *text)
-{
-	int peer;
-
-	assert_int_equal(door_open(ctx, door, text, NULL), 0);
-	peer = raw_connect(door->text);
-	wait_for(ctx, &door->ends[0].told[END_OPEN], 1);
-	return peer;
-}
-
-/* Ends a peer of which a child has a copy too. */
-static void
-hang_up(int peer)
-{
-	(void)shutdown(peer, SHUT_RDWR);
-	close(peer);
-}
-
-static void
-expect_echo(struct rota_context *ctx, int peer)
-{
-	raw_send(peer, "ping", 4);
-	expect_bytes(ctx, peer, "ping", 4);
-}
 
 /* In the child */
 
@@ -201,15 +111,6 @@ check_parent_goes_on(void **state, const char *text, child_fn *work)
 	assert_int_equal(door->ends[0].why.reason, ROTA_REASON_CLEAN);
 	rota_listener_close(door->listener);
 	release_child(child);
-}
-
-static const char *
-unix_text(void)
-{
-	static char text[64];
-
-	snprintf(text, sizeof text, "unix:/tmp/rota-fork-%d", (int)getpid());
-	return text;
 }
 
 static void
@@ -416,90 +317,6 @@ forked__unix_listener_is_kept__its_path_stays_the_parents(void **state)
 	check_kept(state, unix_text());
 }
 
-/* What ends in the parent, while a child holds a copy */
-
-static void
-check_ends(void **state, const char *text, void (*end)(struct rota_stream *), int expected)
-{
-	struct rota_context *ctx = context_of(state);
-	struct door *door = make_door(make_ends(1), 1);
-	int peer = open_echo(ctx, door, text);
-	struct child child = fork_child(*state, NULL, NULL);
-
-	end(door->ends[0].stream);
-	expect_end(ctx, peer, expected);
-	hang_up(peer);
-	wait_for(ctx, &door->ends[0].told[END_CLOSE],
-		expected == 0 && end == rota_stream_end ? 0 : 1);
-	release_child(child);
-	rota_listener_close(door->listener);
-	spin(ctx, 1);
-}
-
-static void
-stream__ends_while_a_child_has_a_copy__its_peer_sees_it(void **state)
-{
-	check_ends(state, "127.0.0.1:0", rota_stream_close, 0);
-	check_ends(state, "127.0.0.1:0", rota_stream_end, 0);
-	check_ends(state, "127.0.0.1:0", rota_stream_abort, -ECONNRESET);
-	check_ends(state, "[::1]:0", rota_stream_abort, -ECONNRESET);
-	check_ends(state, unix_text(), rota_stream_close, 0);
-	check_ends(state, unix_text(), rota_stream_abort, 0);
-}
-
-static void
-stream__times_out_while_a_child_has_a_copy__its_peer_sees_it(void **state)
-{
-	struct rota_context *ctx = context_of(state);
-	struct door *door = make_door(make_ends(1), 1);
-	int peer = open_echo(ctx, door, "127.0.0.1:0");
-	struct child child = fork_child(*state, NULL, NULL);
-
-	sim_advance(ctx, 10 * ROTA_MINUTE);
-	wait_for(ctx, &door->ends[0].told[END_CLOSE], 1);
-	assert_int_equal(door->ends[0].why.reason, ROTA_REASON_TIMEOUT_IDLE);
-	expect_end(ctx, peer, 0);
-	release_child(child);
-	hang_up(peer);
-}
-
-static void
-connect__cancelled_while_a_child_has_a_copy__its_peer_sees_it(void **state)
-{
-	struct rota_context *ctx = context_of(state);
-	struct end *end = make_ends(1);
-	char text[ROTA_ADDRESS_TEXT];
-	int listening = raw_listen("127.0.0.1:0", 4, text);
-	struct child child;
-	int peer;
-
-	assert_int_equal(end_connect(ctx, end, text, NULL), 0);
-	peer = raw_accept(listening);
-	child = fork_child(*state, NULL, NULL);
-	rota_stream_abort(end->stream);
-	expect_end(ctx, peer, -ECONNRESET);
-	release_child(child);
-	hang_up(peer);
-	close(listening);
-}
-
-static void
-context_free__while_a_child_has_copies__every_peer_sees_it(void **state)
-{
-	struct fixture *fixture = *state;
-	struct door *door = make_door(make_ends(1), 1);
-	int peer = open_echo(fixture->ctx, door, "127.0.0.1:0");
-	struct child child = fork_child(fixture, NULL, NULL);
-	char byte;
-
-	assert_int_equal(rota_context_free(fixture->ctx), 0);
-	fixture->ctx = NULL;
-	assert_int_equal(door->ends[0].told[END_CLOSE], 1);
-	assert_int_equal(raw_receive(peer, &byte, 1), -ECONNRESET);
-	release_child(child);
-	hang_up(peer);
-}
-
 /* In a handler, and afterwards */
 
 static bool is_child;
@@ -629,10 +446,6 @@ main(void)
 		rig_test(forked__lent_bytes__are_released_once_on_both_sides),
 		rig_test(forked__listeners_are_kept__both_accept),
 		rig_test(forked__unix_listener_is_kept__its_path_stays_the_parents),
-		rig_test(stream__ends_while_a_child_has_a_copy__its_peer_sees_it),
-		rig_test_simulated(stream__times_out_while_a_child_has_a_copy__its_peer_sees_it),
-		rig_test(connect__cancelled_while_a_child_has_a_copy__its_peer_sees_it),
-		rig_test(context_free__while_a_child_has_copies__every_peer_sees_it),
 		rig_test(forked__in_a_handler__drops_the_stream_being_called_back),
 		rig_test(forked__parent_has_input__child_sleeps),
 		rig_test(forked__afterwards__opens_new_streams),
