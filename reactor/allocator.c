@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one allocator. It can be replaced until the first context is made; after that blocks of it are about, and another one
- * could not free them.
+ * The one allocator. It can be replaced until the first context is made; after that blocks of it
+ * are about, and another one could not free them.
  */
 #include "allocator.h"
 

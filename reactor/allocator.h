@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory: every allocation of the library goes through these, and they through the replaceable allocator.
+ * Memory: every allocation of the library goes through these, and they through the replaceable
+ * allocator.
  */
 #ifndef ROTA_PRIVATE_ALLOCATOR_H
 #define ROTA_PRIVATE_ALLOCATOR_H

@@ -32,7 +32,8 @@ on_ended(struct rota_context *ctx, struct rota_target *target, unsigned events)
 static const struct rota_target_ops child_ops = { .name = "child", .on_ready = on_ended };
 
 int
-rota_child_start(struct rota_context *ctx, struct rota_child *child, pid_t pid, rota_child_fn *handler, void *userdata)
+rota_child_start(struct rota_context *ctx, struct rota_child *child, pid_t pid,
+	rota_child_fn *handler, void *userdata)
 {
 	int fd;
 	int r;

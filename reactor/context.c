@@ -54,8 +54,8 @@ dispose(struct rota_context *ctx)
 }
 
 int
-rota__context_make(const struct rota_context_ops *ops, const struct rota_sys_ops *sys, void *argument,
-	struct rota_context **ret_ctx)
+rota__context_make(const struct rota_context_ops *ops, const struct rota_sys_ops *sys,
+	void *argument, struct rota_context **ret_ctx)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct rota_context *ctx;
@@ -107,7 +107,8 @@ rota_context_own(struct rota_context *ctx)
 
 /* Calls visit for each started target; it may stop the target. */
 static void
-each_target(struct rota_context *ctx, void (*visit)(struct rota_context *ctx, struct rota_target *target))
+each_target(struct rota_context *ctx,
+	void (*visit)(struct rota_context *ctx, struct rota_target *target))
 {
 	for (size_t fd = 0; fd < ctx->target_slots; fd++) {
 		if (ctx->targets[fd] != NULL)
@@ -185,7 +186,10 @@ rota_context_forked(struct rota_context *ctx, unsigned flags)
 	ctx->pid = getpid();
 	if (ctx->ops->forked != NULL)
 		r = ctx->ops->forked(ctx);
-	/* Also when that failed: what is the parent's is let go of. The eventfd too, or a post here would wake the parent. */
+	/*
+	 * Also when that failed: what is the parent's is let go of. The eventfd too, or a post here
+	 * would wake the parent.
+	 */
 	if (ctx->layer != NULL)
 		ctx->layer->ops->forked(ctx, ctx->layer, flags);
 	each_target(ctx, stop_child);

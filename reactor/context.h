@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The core's view of a context: what the parts of the reactor share. Each member belongs to one file, named beside it; the
- * others use that file's functions. Order within a turn, time, posts, tasks, signals and children are the core's own, the same
- * on every kind of context; from the kind (context_ops.h) it takes readiness and the clock, and nothing else.
+ * The core's view of a context: what the parts of the reactor share. Each member belongs to one
+ * file, named beside it; the others use that file's functions. Order within a turn, time, posts,
+ * tasks, signals and children are the core's own, the same on every kind of context; from the kind
+ * (context_ops.h) it takes readiness and the clock, and nothing else.
  */
 #ifndef ROTA_PRIVATE_CONTEXT_H
 #define ROTA_PRIVATE_CONTEXT_H
@@ -27,13 +28,14 @@ enum rota__state {
 struct rota__layer;
 
 /*
- * The layer above the core, as far as a turn has to do with it. The core calls these; it knows no more of the layer, which
- * embeds struct rota__layer in what it keeps for a context.
+ * The layer above the core, as far as a turn has to do with it. The core calls these; it knows no
+ * more of the layer, which embeds struct rota__layer in what it keeps for a context.
  */
 struct rota__layer_ops {
 	/*
-	 * A phase of a turn is over: what was put off to its end is due. Once an error handler has said ROTA_STOP, only writes:
-	 * rota__handler_returned tells when handlers may no longer be called.
+	 * A phase of a turn is over: what was put off to its end is due. Once an error handler has
+	 * said ROTA_STOP, only writes: rota__handler_returned tells when handlers may no longer be
+	 * called.
 	 */
 	void (*end_phase)(struct rota_context *ctx, struct rota__layer *layer);
 
@@ -46,7 +48,10 @@ struct rota__layer_ops {
 	/* rota_context_forked's part, after the context has its own backend. */
 	void (*forked)(struct rota_context *ctx, struct rota__layer *layer, unsigned flags);
 
-	/* Ends everything at once, so that one end_turn delivers all that is still due. False when nothing is left to deliver. */
+	/*
+	 * Ends everything at once, so that one end_turn delivers all that is still due. False when
+	 * nothing is left to deliver.
+	 */
 	bool (*close_all)(struct rota_context *ctx, struct rota__layer *layer);
 
 	void (*free)(struct rota_context *ctx, struct rota__layer *layer);
@@ -56,7 +61,10 @@ struct rota__layer {
 	const struct rota__layer_ops *ops;
 };
 
-/* What there is to do without waiting, besides ready targets. Each is set by whoever adds to it and cleared when none is left. */
+/*
+ * What there is to do without waiting, besides ready targets. Each is set by whoever adds to it and
+ * cleared when none is left.
+ */
 #define ROTA__HAS_TASKS (1u << 0)
 #define ROTA__HAS_SIGNALS (1u << 1) /* or may have */
 #define ROTA__HAS_POSTS (1u << 2)   /* that were taken over */
@@ -83,13 +91,20 @@ struct rota_context {
 	struct rota__layer *layer; /* NULL until the layer above is first used */
 	pid_t pid;                 /* the process it was made or last forked in */
 
-	/* target.c: who watches which descriptor, and what is ready, first those that a budget left over. */
+	/*
+	 * target.c: who watches which descriptor, and what is ready, first those that a budget left
+	 * over.
+	 */
 	struct rota_target **targets;
 	size_t target_slots;
 	size_t target_capacity;
 	struct rota_link ready;
 	bool changed; /* an interest, since the last flush */
-	bool hosted;  /* its descriptor was asked for, so changes must be known to the kernel whenever the host waits */
+	/*
+	 * its descriptor was asked for, so changes must be known to the kernel whenever the host
+	 * waits
+	 */
+	bool hosted;
 
 	/* dispatch.c */
 	enum rota__state state;
@@ -103,7 +118,10 @@ struct rota_context {
 
 	struct rota__timers timers; /* timer.c */
 
-	/* task.c. posted is pushed to by any thread, newest first; posts has what was taken from it, in order. */
+	/*
+	 * task.c. posted is pushed to by any thread, newest first; posts has what was taken from
+	 * it, in order.
+	 */
 	struct rota_link tasks;
 	const struct rota_task *called_task; /* whose handler is running */
 	bool called_task_added;              /* again: an error of the handler removes it */
@@ -128,8 +146,8 @@ struct rota_context {
 };
 
 /*
- * Whether the next turn has something to do without waiting. Posts that were not taken over yet need not be asked for: they make
- * the wake target ready.
+ * Whether the next turn has something to do without waiting. Posts that were not taken over yet
+ * need not be asked for: they make the wake target ready.
  */
 static inline bool
 rota__context_has_work(const struct rota_context *ctx)
@@ -137,14 +155,17 @@ rota__context_has_work(const struct rota_context *ctx)
 	return ctx->work != 0 || !rota__list_is_empty(&ctx->ready);
 }
 
-/* dispatch.c: the layer above has called a handler. Counts and times it; whether a further one may be called in this phase. */
+/*
+ * dispatch.c: the layer above has called a handler. Counts and times it; whether a further one may
+ * be called in this phase.
+ */
 bool rota__handler_returned(struct rota_context *ctx, const char *name);
 
 /* context.c */
 
 /* A context over another system; the public rota_context_make uses the real one. */
-int rota__context_make(const struct rota_context_ops *ops, const struct rota_sys_ops *sys, void *argument,
-	struct rota_context **ret_ctx);
+int rota__context_make(const struct rota_context_ops *ops, const struct rota_sys_ops *sys,
+	void *argument, struct rota_context **ret_ctx);
 
 void rota__context_tell_nearer(struct rota_context *ctx, rota_time when);
 
@@ -158,7 +179,10 @@ rota__context_nearer(struct rota_context *ctx, rota_time when)
 
 void rota__context_flush_hosted(struct rota_context *ctx);
 
-/* Makes changed interests known to the kernel now, if a host may be waiting on it; in a turn, its end does that. */
+/*
+ * Makes changed interests known to the kernel now, if a host may be waiting on it; in a turn, its
+ * end does that.
+ */
 static inline void
 rota__context_flush(struct rota_context *ctx)
 {
@@ -166,13 +190,17 @@ rota__context_flush(struct rota_context *ctx)
 		rota__context_flush_hosted(ctx);
 }
 
-/* Whether this process has forked since the library was first used: then descriptors may have copies elsewhere. */
+/*
+ * Whether this process has forked since the library was first used: then descriptors may have
+ * copies elsewhere.
+ */
 bool rota__has_forked(void);
 
 /* target.c */
 
 /* As rota_target_start, for a descriptor that is known to be no file. */
-int rota__target_start_socket(struct rota_context *ctx, struct rota_target *target, unsigned interest);
+int rota__target_start_socket(struct rota_context *ctx, struct rota_target *target,
+	unsigned interest);
 
 /* rota_context_report, for the context that comes with the library. */
 static inline void
@@ -192,9 +220,13 @@ void rota__wake_close(struct rota_context *ctx);
 void rota__wake_up(struct rota_context *ctx);
 /* The wake target was ready: empties it, and takes over what it was written to for. */
 void rota__wake_drain(struct rota_context *ctx, unsigned events);
-/* The next signal of this context, by number, after *number, that came and was not delivered; NULL when there is none. */
+/*
+ * The next signal of this context, by number, after *number, that came and was not delivered; NULL
+ * when there is none.
+ */
 struct rota_signal *rota__signals_take(struct rota_context *ctx, int *number);
-bool rota__signal_is_started(const struct rota_context *ctx, const struct rota_signal *signal, int number);
+bool rota__signal_is_started(const struct rota_context *ctx, const struct rota_signal *signal,
+	int number);
 void rota__signals_stop_all(struct rota_context *ctx);
 /* In a forked child: signals that came to the parent were the parent's. */
 void rota__signals_forget(void);
@@ -215,7 +247,8 @@ void rota__meter_handler(struct rota_context *ctx, const char *name, rota_time d
 void rota__meter_turn(struct rota_context *ctx, uint64_t handlers);
 
 /* notice.c: a line for rota_context_on_log; level as syslog's. */
-void rota__notice(struct rota_context *ctx, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void rota__notice(struct rota_context *ctx, int level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* libev_context.c */
 extern const struct rota_context_ops rota__libev_ops;

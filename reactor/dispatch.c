@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One dispatch: a wait, then the phases in their order: ready targets (and signals), timers, posts, tasks, closes. I/O comes
- * before time, so that a reply already in the socket beats the timeout that would call it lost.
+ * One dispatch: a wait, then the phases in their order: ready targets (and signals), timers, posts,
+ * tasks, closes. I/O comes before time, so that a reply already in the socket beats the timeout
+ * that would call it lost.
  *
- * What a phase has to do is settled before it begins, except for ready targets, to which only waits add; so handlers cannot
- * keep a phase going. A budget ends a phase early, but never before its first handler, so that no phase starves.
+ * What a phase has to do is settled before it begins, except for ready targets, to which only waits
+ * add; so handlers cannot keep a phase going. A budget ends a phase early, but never before its
+ * first handler, so that no phase starves.
  */
 #include <rota/errors.h>
 
@@ -27,7 +29,10 @@ rota_context_now(struct rota_context *ctx)
 	return ctx->now;
 }
 
-/* timeout, or until the next timer or the loop's deadline, if that is sooner; not at all with work left over. */
+/*
+ * timeout, or until the next timer or the loop's deadline, if that is sooner; not at all with work
+ * left over.
+ */
 static rota_time
 wait_time(struct rota_context *ctx, rota_time timeout)
 {
@@ -104,7 +109,9 @@ is_over_budget(struct rota_context *ctx, const char *name)
 	return now >= ctx->pass.end;
 }
 
-/* A handler of what is called name has returned. Whether the next one of this phase may be called. */
+/*
+ * A handler of what is called name has returned. Whether the next one of this phase may be called.
+ */
 static inline bool
 may_go_on(struct rota_context *ctx, const char *name)
 {
@@ -133,7 +140,9 @@ report_error(struct rota_context *ctx, struct rota_target *target, int error)
 		ctx->pass.flags |= ROTA__IS_STOPPED;
 }
 
-/* Whether the target is still started, asked without touching it, as its handler may have freed it. */
+/*
+ * Whether the target is still started, asked without touching it, as its handler may have freed it.
+ */
 static bool
 is_still_started(const struct rota_context *ctx, const struct rota_target *target, int fd)
 {
@@ -273,7 +282,9 @@ call_tasks(struct rota_context *ctx)
 		ctx->work |= ROTA__HAS_TASKS;
 }
 
-/* Lets the layer above do what was put off to the end of a phase. Whether the next phase may begin. */
+/*
+ * Lets the layer above do what was put off to the end of a phase. Whether the next phase may begin.
+ */
 static bool
 end_phase(struct rota_context *ctx)
 {
@@ -282,7 +293,10 @@ end_phase(struct rota_context *ctx)
 	return (ctx->pass.flags & ROTA__IS_STOPPED) == 0;
 }
 
-/* The phases after the first, as far as there is something for them. An error handler's ROTA_STOP ends them. */
+/*
+ * The phases after the first, as far as there is something for them. An error handler's ROTA_STOP
+ * ends them.
+ */
 static void
 call_others(struct rota_context *ctx)
 {
@@ -295,7 +309,7 @@ call_others(struct rota_context *ctx)
 	}
 	if ((ctx->pass.flags & ROTA__HAS_TIMERS) != 0) {
 		call_timers(ctx);
-			if (!end_phase(ctx))
+		if (!end_phase(ctx))
 			return;
 	}
 	call_posts(ctx);
@@ -317,7 +331,8 @@ finish(struct rota_context *ctx)
 }
 
 int
-rota_context_dispatch(struct rota_context *ctx, rota_time timeout, rota_error_fn *error_in_handler, struct rota_dispatchvars *vars)
+rota_context_dispatch(struct rota_context *ctx, rota_time timeout, rota_error_fn *error_in_handler,
+	struct rota_dispatchvars *vars)
 {
 	int r;
 
@@ -332,7 +347,8 @@ rota_context_dispatch(struct rota_context *ctx, rota_time timeout, rota_error_fn
 	r = wait_for_readiness(ctx, timeout);
 	if (r >= 0) {
 		call_ready(ctx);
-		if ((ctx->work | ctx->pass.flags) != 0 || __atomic_load_n(&ctx->posted, __ATOMIC_RELAXED) != NULL)
+		if ((ctx->work | ctx->pass.flags) != 0 ||
+			__atomic_load_n(&ctx->posted, __ATOMIC_RELAXED) != NULL)
 			finish(ctx);
 		r = (ctx->pass.flags & ROTA__IS_STOPPED) != 0 ? -ROTA_ESTOPPED : ctx->pass.handlers;
 	}

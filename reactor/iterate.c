@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Turns and what is made of them: the main loop and the blocking façade. What is dispatched, and how it is waited for, is the
- * context's affair; this file calls hooks, counts, and carries timeout and error_in_handler on without reading them.
+ * Turns and what is made of them: the main loop and the blocking façade. What is dispatched, and
+ * how it is waited for, is the context's affair; this file calls hooks, counts, and carries timeout
+ * and error_in_handler on without reading them.
  */
 #include <rota/iterate.h>
 

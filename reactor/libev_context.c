@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The context that waits by libev. From libev it takes readiness (ev_io) and the waiting, nothing else: its callbacks only
- * report to the core. What libev would not do by itself is done here: it applies changes of interest only inside ev_run, so a
- * run that does not wait is the flush; it never deletes a descriptor from epoll, which leaves the epoll descriptor readable for
- * things nobody watches, and makes libev replace it when a copy in a forked child reports: so where a host waits on that
- * descriptor, or this process has forked, descriptors are deleted by hand.
+ * The context that waits by libev. From libev it takes readiness (ev_io) and the waiting, nothing
+ * else: its callbacks only report to the core. What libev would not do by itself is done here: it
+ * applies changes of interest only inside ev_run, so a run that does not wait is the flush; it
+ * never deletes a descriptor from epoll, which leaves the epoll descriptor readable for things
+ * nobody watches, and makes libev replace it when a copy in a forked child reports: so where a host
+ * waits on that descriptor, or this process has forked, descriptors are deleted by hand.
  */
 #include <errno.h>
 #include <ev.h>
@@ -21,14 +22,17 @@
 struct libev {
 	struct ev_loop *loop;
 	struct rota__reserve reserve;
-	ev_timer timer;  /* ends a wait; left running while it ends no later than the next wait may */
+	/* ends a wait; left running while it ends no later than the next wait may */
+	ev_timer timer;
 	rota_time armed; /* the timeout that it was started for; ROTA_NEVER while it is stopped */
 	int epoll_fd;    /* -1 when the backend is another */
 	bool is_exact;   /* the kernel is to watch nothing that is not wanted */
 };
 
-_Static_assert(sizeof(ev_io) <= sizeof(((struct rota_target *)NULL)->words), "ev_io fits the target's words");
-_Static_assert(EV_READ == ROTA_READABLE && EV_WRITE == ROTA_WRITABLE, "interests are libev's events");
+_Static_assert(sizeof(ev_io) <= sizeof(((struct rota_target *)NULL)->words),
+	"ev_io fits the target's words");
+_Static_assert(EV_READ == ROTA_READABLE && EV_WRITE == ROTA_WRITABLE,
+	"interests are libev's events");
 
 static struct libev *
 libev_of(struct rota_context *ctx)
@@ -49,7 +53,9 @@ on_io(struct ev_loop *loop, ev_io *io, int events)
 	struct rota_target *target = rota_container_of(io, struct rota_target, words);
 
 	(void)loop;
-	/* The kernel refused the descriptor; libev has stopped the watcher and will not try again. */
+	/*
+	 * The kernel refused the descriptor; libev has stopped the watcher and will not try again.
+	 */
 	if ((events & EV_ERROR) != 0)
 		rota_context_report_lost(ctx, target);
 	else
@@ -74,7 +80,9 @@ on_embedded(struct ev_loop *loop, ev_embed *embed, int events)
 	(void)events;
 }
 
-/* libev does not tell its epoll descriptor, but it watches it where a loop is embedded in another. */
+/*
+ * libev does not tell its epoll descriptor, but it watches it where a loop is embedded in another.
+ */
 static int
 find_epoll_fd(struct ev_loop *loop)
 {
@@ -96,8 +104,8 @@ find_epoll_fd(struct ev_loop *loop)
 }
 
 /*
- * Before libev opens a descriptor of its own: sees whether there is one, because otherwise libev aborts or falls back to another
- * backend, and whether there is memory to watch it in another loop.
+ * Before libev opens a descriptor of its own: sees whether there is one, because otherwise libev
+ * aborts or falls back to another backend, and whether there is memory to watch it in another loop.
  */
 static int
 prepare(struct rota_context *ctx, struct libev *libev)
@@ -116,7 +124,9 @@ arm(struct libev *libev, rota_time timeout)
 {
 	ev_timer_stop(libev->loop, &libev->timer);
 	ev_now_update(libev->loop);
-	/* A microsecond more, as libev reckons in doubles: to wake up too early would cost a turn. */
+	/*
+	 * A microsecond more, as libev reckons in doubles: to wake up too early would cost a turn.
+	 */
 	ev_timer_set(&libev->timer, (double)timeout * 1e-9 + 1e-6, 0.);
 	ev_timer_start(libev->loop, &libev->timer);
 	libev->armed = timeout;
@@ -168,9 +178,9 @@ libev_free(struct rota_context *ctx)
 }
 
 /*
- * Runs the loop until something is ready, a signal comes or the timer fires; returns how much of the timeout is left if it was the
- * timer, otherwise 0. A timer that runs already and ends no later than the wait may is left alone: starting one costs more than the
- * run that it may end early.
+ * Runs the loop until something is ready, a signal comes or the timer fires; returns how much of
+ * the timeout is left if it was the timer, otherwise 0. A timer that runs already and ends no later
+ * than the wait may is left alone: starting one costs more than the run that it may end early.
  */
 static inline rota_time
 run(struct rota_context *ctx, struct libev *libev, rota_time timeout)
@@ -207,7 +217,10 @@ libev_flush(struct rota_context *ctx)
 	(void)libev_wait(ctx, 0);
 }
 
-/* By hand, and behind libev's back, who takes a descriptor that is not there for one that the kernel dropped. */
+/*
+ * By hand, and behind libev's back, who takes a descriptor that is not there for one that the
+ * kernel dropped.
+ */
 static void
 delete_from_epoll(struct libev *libev, int fd)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The allocator that libev is given. Blocks carry their capacity, so that a spare, which is larger than what was asked for, can
- * serve the next growth too, and so that it can be filled from the block it takes the place of.
+ * The allocator that libev is given. Blocks carry their capacity, so that a spare, which is larger
+ * than what was asked for, can serve the next growth too, and so that it can be filled from the
+ * block it takes the place of.
  */
 #include "libev_reserve.h"
 
@@ -23,12 +24,13 @@ __thread struct rota__reserve *rota__reserve_entered;
 static struct rota__reserve_block *
 block_of(void *pointer)
 {
-	return pointer != NULL ? rota_container_of(pointer, struct rota__reserve_block, bytes) : NULL;
+	return pointer != NULL ? rota_container_of(pointer, struct rota__reserve_block, bytes)
+			       : NULL;
 }
 
 /*
- * libev's largest element is 16 bytes; its arrays have one for each descriptor, at the most, and grow to less than twice what is
- * needed, rounded up to 4 KiB.
+ * libev's largest element is 16 bytes; its arrays have one for each descriptor, at the most, and
+ * grow to less than twice what is needed, rounded up to 4 KiB.
  */
 static size_t
 spare_size(size_t i, size_t descriptors)
@@ -61,12 +63,16 @@ take_spare(struct rota__reserve *reserve, size_t size)
 	return NULL;
 }
 
-/* A block that is as large as a spare that was used up becomes one again: libev frees some arrays before it grows them. */
+/*
+ * A block that is as large as a spare that was used up becomes one again: libev frees some arrays
+ * before it grows them.
+ */
 static bool
 put_back(struct rota__reserve *reserve, struct rota__reserve_block *block)
 {
 	for (size_t i = ROTA__RESERVE_SPARES; i-- > 0;) {
-		if (reserve->spares[i] != NULL || block->capacity < spare_size(i, reserve->descriptors))
+		if (reserve->spares[i] != NULL ||
+			block->capacity < spare_size(i, reserve->descriptors))
 			continue;
 		reserve->spares[i] = block;
 		return true;
@@ -138,7 +144,10 @@ rota__reserve_grow(struct rota__reserve *reserve, int fd)
 
 		if (spare != NULL && spare->capacity >= size)
 			continue;
-		/* Not grown but replaced: growing would copy, and so touch, memory that nobody may ever use. */
+		/*
+		 * Not grown but replaced: growing would copy, and so touch, memory that nobody may
+		 * ever use.
+		 */
 		spare = block_realloc(NULL, size);
 		if (spare == NULL)
 			return -ENOMEM;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Circular doubly linked lists of embedded links. A list is a link that is its own head; a link that is in no list has both
- * pointers NULL, so membership needs no flag and removal no list.
+ * Circular doubly linked lists of embedded links. A list is a link that is its own head; a link
+ * that is in no list has both pointers NULL, so membership needs no flag and removal no list.
  */
 #ifndef ROTA_PRIVATE_LIST_H
 #define ROTA_PRIVATE_LIST_H

@@ -15,7 +15,8 @@ rota_context_set_meter(struct rota_context *ctx, struct rota_meter *meter)
 static unsigned
 bucket(rota_time duration)
 {
-	unsigned log2 = duration > 1 ? 63u - (unsigned)__builtin_clzll((unsigned long long)duration) : 0;
+	unsigned log2 =
+		duration > 1 ? 63u - (unsigned)__builtin_clzll((unsigned long long)duration) : 0;
 
 	return log2 < ROTA_METER_BUCKETS ? log2 : ROTA_METER_BUCKETS - 1;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Notices: what no handler can be told goes to the program's own log, one line at a time, or nowhere.
+ * Notices: what no handler can be told goes to the program's own log, one line at a time, or
+ * nowhere.
  */
 #include <stdarg.h>
 #include <stdio.h>

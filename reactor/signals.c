@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Signals, and the eventfd that wakes a context for them and for posts. The process has one table of signals, because it has
- * one set of dispositions: an entry belongs to one context at a time. The signal handler writes to the owner's eventfd and
- * touches nothing else that is not atomic.
+ * Signals, and the eventfd that wakes a context for them and for posts. The process has one table
+ * of signals, because it has one set of dispositions: an entry belongs to one context at a time.
+ * The signal handler writes to the owner's eventfd and touches nothing else that is not atomic.
  */
 #include <rota/signals.h>
 
@@ -19,7 +19,8 @@
 #endif
 
 static struct entry {
-	struct rota_context *owner; /* NULL: free. Claimed by compare-and-exchange, as contexts of other threads may want it. */
+	/* NULL: free. Claimed by compare-and-exchange, as contexts of other threads may want it. */
+	struct rota_context *owner;
 	struct rota_signal *signal;
 	struct sigaction before;
 	int wake_fd; /* read by the signal handler */
@@ -58,7 +59,8 @@ is_in_table(const struct rota_context *ctx, const struct rota_signal *signal)
 }
 
 int
-rota_signal_start(struct rota_context *ctx, struct rota_signal *signal, int number, rota_signal_fn *handler, void *userdata)
+rota_signal_start(struct rota_context *ctx, struct rota_signal *signal, int number,
+	rota_signal_fn *handler, void *userdata)
 {
 	struct rota_context *nobody = NULL;
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
@@ -69,7 +71,8 @@ rota_signal_start(struct rota_context *ctx, struct rota_signal *signal, int numb
 	if (is_in_table(ctx, signal))
 		return -EALREADY;
 	entry = &table[number];
-	if (!__atomic_compare_exchange_n(&entry->owner, &nobody, ctx, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+	if (!__atomic_compare_exchange_n(&entry->owner, &nobody, ctx, false, __ATOMIC_ACQ_REL,
+		    __ATOMIC_RELAXED))
 		return -EBUSY;
 	__atomic_store_n(&entry->came, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&entry->wake_fd, ctx->wake.fd, __ATOMIC_RELEASE);
@@ -101,9 +104,11 @@ rota_signal_stop(struct rota_context *ctx, struct rota_signal *signal)
 }
 
 bool
-rota__signal_is_started(const struct rota_context *ctx, const struct rota_signal *signal, int number)
+rota__signal_is_started(const struct rota_context *ctx, const struct rota_signal *signal,
+	int number)
 {
-	return __atomic_load_n(&table[number].owner, __ATOMIC_ACQUIRE) == ctx && table[number].signal == signal;
+	return __atomic_load_n(&table[number].owner, __ATOMIC_ACQUIRE) == ctx &&
+		table[number].signal == signal;
 }
 
 struct rota_signal *
@@ -188,7 +193,8 @@ rota__wake_drain(struct rota_context *ctx, unsigned events)
 	if ((events & ROTA_LOST) != 0) {
 		rota_target_stop(ctx, &ctx->wake);
 		if (rota__target_start_socket(ctx, &ctx->wake, ROTA_READABLE) < 0)
-			rota__notice(ctx, LOG_CRIT, "the kernel no longer watches the wake descriptor: signals and posts wait");
+			rota__notice(ctx, LOG_CRIT,
+				"the kernel no longer watches the wake descriptor: signals and posts wait");
 	}
 	(void)!ctx->sys->read(ctx->wake.fd, &count, sizeof count);
 	ctx->work |= ROTA__HAS_SIGNALS;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The system itself behind the sys table. The wrappers are there because glibc declares some of these with transparent unions
- * or as variadic, whose addresses do not fit the table.
+ * The system itself behind the sys table. The wrappers are there because glibc declares some of
+ * these with transparent unions or as variadic, whose addresses do not fit the table.
  */
 #include "sys.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The operating system as the library sees it: one table, one member a call, each returning as libc's function of that name
- * does (-1 and errno). A context has one; tests give it another, to fail any call with any errno.
+ * The operating system as the library sees it: one table, one member a call, each returning as
+ * libc's function of that name does (-1 and errno). A context has one; tests give it another, to
+ * fail any call with any errno.
  */
 #ifndef ROTA_PRIVATE_SYS_H
 #define ROTA_PRIVATE_SYS_H
@@ -35,7 +36,8 @@ struct rota_sys_ops {
 	ssize_t (*read)(int fd, void *bytes, size_t size);
 	ssize_t (*write)(int fd, const void *bytes, size_t size);
 	int (*pidfd_open)(pid_t pid, unsigned flags);
-	bool (*can_be_polled)(int fd); /* not libc's: whether epoll takes the device, which nothing else tells */
+	/* not libc's: whether epoll takes the device, which nothing else tells */
+	bool (*can_be_polled)(int fd);
 	pid_t (*wait4)(pid_t pid, int *status, int options, struct rusage *usage);
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Targets: who watches which descriptor, and the list of those that are ready. A context's kind reports readiness; nothing here
- * calls a handler.
+ * Targets: who watches which descriptor, and the list of those that are ready. A context's kind
+ * reports readiness; nothing here calls a handler.
  */
 #include "context.h"
 
@@ -11,7 +11,10 @@
 
 #define DIRECTIONS (ROTA_READABLE | ROTA_WRITABLE)
 
-/* The table is known up to the highest descriptor so far; what is behind it is not touched, and costs nothing. */
+/*
+ * The table is known up to the highest descriptor so far; what is behind it is not touched, and
+ * costs nothing.
+ */
 static int
 make_room(struct rota_context *ctx, size_t fd)
 {
@@ -20,7 +23,8 @@ make_room(struct rota_context *ctx, size_t fd)
 	while (capacity <= fd)
 		capacity *= 2;
 	if (capacity > ctx->target_capacity) {
-		struct rota_target **targets = rota__realloc(ctx->targets, capacity * sizeof(struct rota_target *));
+		struct rota_target **targets =
+			rota__realloc(ctx->targets, capacity * sizeof(struct rota_target *));
 
 		if (targets == NULL)
 			return -ENOMEM;
@@ -85,8 +89,12 @@ rota_target_start(struct rota_context *ctx, struct rota_target *target, unsigned
 		return r;
 	if (ctx->sys->fstat(target->fd, &status) < 0)
 		return -errno;
-	/* For poll(2) they are always ready, epoll(7) refuses them: either way there is nothing to wait for. */
-	if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || (S_ISCHR(status.st_mode) && !ctx->sys->can_be_polled(target->fd)))
+	/*
+	 * For poll(2) they are always ready, epoll(7) refuses them: either way there is nothing to
+	 * wait for.
+	 */
+	if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) ||
+		(S_ISCHR(status.st_mode) && !ctx->sys->can_be_polled(target->fd)))
 		return -EPERM;
 	return rota__target_start_socket(ctx, target, interest);
 }

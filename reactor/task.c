@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tasks and posts. Posts are pushed on a stack by any thread; the context's own takes the whole stack at once and turns it
- * round. Whoever finds the stack empty wakes the context, so a burst of posts costs one write.
+ * Tasks and posts. Posts are pushed on a stack by any thread; the context's own takes the whole
+ * stack at once and turns it round. Whoever finds the stack empty wakes the context, so a burst of
+ * posts costs one write.
  */
 #include <rota/task.h>
 
@@ -54,7 +55,8 @@ rota_post(struct rota_context *ctx, struct rota_post *post)
 	head = __atomic_load_n(&ctx->posted, __ATOMIC_RELAXED);
 	do
 		post->next = head;
-	while (!__atomic_compare_exchange_n(&ctx->posted, &head, post, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+	while (!__atomic_compare_exchange_n(&ctx->posted, &head, post, true, __ATOMIC_RELEASE,
+		__ATOMIC_RELAXED));
 	if (head == NULL)
 		rota__wake_up(ctx);
 	return 0;
@@ -95,7 +97,10 @@ rota__posts_take(struct rota_context *ctx)
 		ctx->posts_end = &ctx->posts;
 		ctx->work &= ~ROTA__HAS_POSTS;
 	}
-	/* Acquires what was written before a rota_post that is told -EALREADY because of this very run. */
+	/*
+	 * Acquires what was written before a rota_post that is told -EALREADY because of this very
+	 * run.
+	 */
 	(void)__atomic_exchange_n(&post->queued, 0, __ATOMIC_ACQ_REL);
 	return post;
 }

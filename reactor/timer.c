@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timers: see timer.h for the heap. Due times are absolute and never before the clock's reading at the start, so a timer that is
- * started while the due ones are being called comes behind them in the heap, and can hide none of them.
+ * Timers: see timer.h for the heap. Due times are absolute and never before the clock's reading at
+ * the start, so a timer that is started while the due ones are being called comes behind them in
+ * the heap, and can hide none of them.
  */
 #include "timer.h"
 
@@ -15,7 +16,10 @@ is_before(const struct rota__timer_slot *a, const struct rota__timer_slot *b)
 {
 	if (a->due != b->due)
 		return a->due < b->due;
-	/* Starts are numbered modulo 2^32: those of timers that are due at the same nanosecond are not half of that apart. */
+	/*
+	 * Starts are numbered modulo 2^32: those of timers that are due at the same nanosecond are
+	 * not half of that apart.
+	 */
 	return (int32_t)(a->timer->sequence - b->timer->sequence) < 0;
 }
 
@@ -44,7 +48,8 @@ sift_down(struct rota__timers *timers, size_t at, struct rota__timer_slot slot)
 
 		if (child > timers->count)
 			break;
-		if (child < timers->count && is_before(&timers->slots[child + 1], &timers->slots[child]))
+		if (child < timers->count &&
+			is_before(&timers->slots[child + 1], &timers->slots[child]))
 			child++;
 		if (!is_before(&timers->slots[child], &slot))
 			break;
@@ -157,19 +162,23 @@ rota__timer_restart(struct rota_context *ctx, struct rota_timer *timer, rota_tim
 }
 
 static int
-start_periodic(struct rota_context *ctx, struct rota_timer *timer, rota_time delay, rota_time signed_period)
+start_periodic(struct rota_context *ctx, struct rota_timer *timer, rota_time delay,
+	rota_time signed_period)
 {
-	return start(ctx, timer, rota__time_add(ctx->ops->now(ctx), delay > 0 ? delay : 0), signed_period);
+	return start(ctx, timer, rota__time_add(ctx->ops->now(ctx), delay > 0 ? delay : 0),
+		signed_period);
 }
 
 int
-rota_timer_start_fixed_delay(struct rota_context *ctx, struct rota_timer *timer, rota_time delay, rota_time period)
+rota_timer_start_fixed_delay(struct rota_context *ctx, struct rota_timer *timer, rota_time delay,
+	rota_time period)
 {
 	return period > 0 ? start_periodic(ctx, timer, delay, -period) : -EINVAL;
 }
 
 int
-rota_timer_start_fixed_rate(struct rota_context *ctx, struct rota_timer *timer, rota_time delay, rota_time period)
+rota_timer_start_fixed_rate(struct rota_context *ctx, struct rota_timer *timer, rota_time delay,
+	rota_time period)
 {
 	return period > 0 ? start_periodic(ctx, timer, delay, period) : -EINVAL;
 }
@@ -195,7 +204,10 @@ rota_timer_due(const struct rota_context *ctx, const struct rota_timer *timer)
 	return timer->slot != 0 ? ctx->timers.slots[timer->slot].due : ROTA_NEVER;
 }
 
-/* The next time of a periodic timer that was due at due and is called now, in a turn of that time: always after the turn's. */
+/*
+ * The next time of a periodic timer that was due at due and is called now, in a turn of that time:
+ * always after the turn's.
+ */
 static rota_time
 next_due(struct rota_context *ctx, const struct rota_timer *timer, rota_time due)
 {
@@ -215,8 +227,9 @@ rota__timers_begin(struct rota__timers *timers, rota_time now)
 }
 
 /*
- * Whether it was started since rota__timers_begin. By how many starts ago that was, so that a timer that has been running for half of
- * all numbers, and longer, is not mistaken for a new one; one in a billion is, for one turn.
+ * Whether it was started since rota__timers_begin. By how many starts ago that was, so that a timer
+ * that has been running for half of all numbers, and longer, is not mistaken for a new one; one in
+ * a billion is, for one turn.
  */
 static bool
 is_new(const struct rota__timers *timers, const struct rota_timer *timer)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A context's timers: a binary heap by due time, then by the order of the starts. Slot 0 is unused, so that a timer's slot is
- * 0 exactly when it is stopped.
+ * A context's timers: a binary heap by due time, then by the order of the starts. Slot 0 is unused,
+ * so that a timer's slot is 0 exactly when it is stopped.
  */
 #ifndef ROTA_PRIVATE_TIMER_H
 #define ROTA_PRIVATE_TIMER_H
@@ -18,10 +18,16 @@ struct rota__timers {
 	size_t count;
 	size_t capacity; /* of slots, the unused one included */
 	uint32_t sequence;
-	/* Those are called in this turn that are due by the horizon, and have no start number from first_new on. */
+	/*
+	 * Those are called in this turn that are due by the horizon, and have no start number from
+	 * first_new on.
+	 */
 	rota_time horizon;
 	uint32_t first_new;
-	/* The timer whose handler is running, as long as it is running again: an error of the handler stops it. */
+	/*
+	 * The timer whose handler is running, as long as it is running again: an error of the
+	 * handler stops it.
+	 */
 	const struct rota_timer *called;
 	bool called_runs;
 };
@@ -50,7 +56,8 @@ rota__timers_next(const struct rota__timers *timers)
 void rota__timers_begin(struct rota__timers *timers, rota_time now);
 
 /*
- * The next of these: taken out of the heap, or, if it is periodic, put in again for its next time. NULL when there is none.
+ * The next of these: taken out of the heap, or, if it is periodic, put in again for its next time.
+ * NULL when there is none.
  */
 struct rota_timer *rota__timers_take_due(struct rota_context *ctx);
 

@@ -502,5 +502,6 @@ rota_address_is_equal(const struct rota_address *a, const struct rota_address *b
 bool
 rota__address_is_unnamed(const struct rota_address *address)
 {
-	return address->fd < 0 && address->socket.any.sa_family == AF_UNIX && address->length <= offsetof(struct sockaddr_un, sun_path);
+	return address->fd < 0 && address->socket.any.sa_family == AF_UNIX &&
+		address->length <= offsetof(struct sockaddr_un, sun_path);
 }

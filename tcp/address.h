@@ -7,7 +7,10 @@
 
 #include <rota/address.h>
 
-/* The unix socket that has no name: what an unbound socket's address is, and nothing to listen on or to connect to. */
+/*
+ * The unix socket that has no name: what an unbound socket's address is, and nothing to listen on
+ * or to connect to.
+ */
 bool rota__address_is_unnamed(const struct rota_address *address);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connecting to one address. The stream exists from the start; until it is connected it has a target of another kind, and the
- * address in the place of a transport.
+ * Connecting to one address. The stream exists from the start; until it is connected it has a
+ * target of another kind, and the address in the place of a transport.
  */
 #include <rota/connect.h>
 
@@ -12,7 +12,10 @@
 #include "listener.h"
 #include "stream.h"
 
-/* How soon a unix socket whose backlog is full is tried again: the kernel does not tell when it no longer is. */
+/*
+ * How soon a unix socket whose backlog is full is tried again: the kernel does not tell when it no
+ * longer is.
+ */
 #define UNIX_RETRY (10 * ROTA_MILLISECOND)
 
 struct rota__connecting {
@@ -48,8 +51,8 @@ is_tcp(const struct rota_address *address)
 }
 
 /*
- * Both ends of a TCP connection to a port of this machine that nobody listens on can be one socket, when the kernel happens to
- * choose that port for this side.
+ * Both ends of a TCP connection to a port of this machine that nobody listens on can be one socket,
+ * when the kernel happens to choose that port for this side.
  */
 static bool
 is_self_connected(const struct rota_stream *stream)
@@ -70,7 +73,8 @@ ask_connected(const struct rota_stream *stream)
 	socklen_t length = sizeof error;
 	int r;
 
-	if (stream->ctx->sys->getsockopt(stream->target.fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
+	if (stream->ctx->sys->getsockopt(stream->target.fd, SOL_SOCKET, SO_ERROR, &error, &length) <
+		0)
 		return -errno;
 	if (error != 0)
 		return -error;
@@ -98,7 +102,8 @@ on_ready(struct rota_context *ctx, struct rota_target *target, unsigned events)
 	return 0;
 }
 
-static const struct rota_target_ops connect_target_ops = { .name = "connect", .on_ready = on_ready };
+static const struct rota_target_ops connect_target_ops = { .name = "connect",
+	.on_ready = on_ready };
 
 /* Begins to connect a socket. 0, or a negative error; -EAGAIN when it is to be tried again. */
 static int
@@ -110,8 +115,12 @@ begin(struct rota_stream *stream, int fd)
 
 	if (r < 0)
 		return r;
-	/* Interrupted, it goes on all the same (connect(2)). One that succeeds at once is writable at once. */
-	if (sys->connect(fd, &address->socket.any, address->length) < 0 && errno != EINPROGRESS && errno != EINTR)
+	/*
+	 * Interrupted, it goes on all the same (connect(2)). One that succeeds at once is writable
+	 * at once.
+	 */
+	if (sys->connect(fd, &address->socket.any, address->length) < 0 && errno != EINPROGRESS &&
+		errno != EINTR)
 		return -errno;
 	rota_target_init(&stream->target, &connect_target_ops, fd);
 	r = rota__target_start_socket(stream->ctx, &stream->target, ROTA_WRITABLE);
@@ -159,8 +168,8 @@ rota__connect_on_time(struct rota_stream *stream, rota_time now)
 
 /* A stream that is to connect, and has not begun. 0 or a negative error. */
 static int
-make(struct rota_context *ctx, const struct rota_address *address, const struct rota_stream_options *values,
-	struct rota_stream **ret_stream)
+make(struct rota_context *ctx, const struct rota_address *address,
+	const struct rota_stream_options *values, struct rota_stream **ret_stream)
 {
 	struct rota__connecting *connecting = rota__malloc(sizeof *connecting);
 	struct rota__options *options;
@@ -184,8 +193,8 @@ make(struct rota_context *ctx, const struct rota_address *address, const struct 
 }
 
 int
-rota_connect_address(struct rota_context *ctx, const struct rota_address *address, const struct rota_stream_options *options,
-	void *userdata, struct rota_stream **ret_stream)
+rota_connect_address(struct rota_context *ctx, const struct rota_address *address,
+	const struct rota_stream_options *options, void *userdata, struct rota_stream **ret_stream)
 {
 	struct rota_stream *stream;
 	struct rota__tcp *tcp;
@@ -205,8 +214,8 @@ rota_connect_address(struct rota_context *ctx, const struct rota_address *addres
 }
 
 int
-rota_connect(struct rota_context *ctx, const char *text, const struct rota_stream_options *options, void *userdata,
-	struct rota_stream **ret_stream)
+rota_connect(struct rota_context *ctx, const char *text, const struct rota_stream_options *options,
+	void *userdata, struct rota_stream **ret_stream)
 {
 	struct rota_address address;
 	int r = rota_address_parse(text, &address);

@@ -26,7 +26,8 @@ adopt(const struct rota_sys_ops *sys, int fd)
 	if (!listens || type != SOCK_STREAM)
 		return -EINVAL;
 	flags = sys->fcntl(fd, F_GETFL, 0);
-	if (flags < 0 || sys->fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || sys->fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+	if (flags < 0 || sys->fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+		sys->fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		return -errno;
 	return fd;
 }
@@ -38,7 +39,8 @@ set_flag(const struct rota_sys_ops *sys, int fd, int level, int name, int value)
 }
 
 static int
-set_options(const struct rota_sys_ops *sys, int fd, int family, const struct rota_listener_options *options)
+set_options(const struct rota_sys_ops *sys, int fd, int family,
+	const struct rota_listener_options *options)
 {
 	int r = 0;
 
@@ -58,7 +60,8 @@ copy_path(const struct rota_address *address, char *path, size_t size)
 	size_t length;
 
 	path[0] = '\0';
-	if (address->socket.any.sa_family != AF_UNIX || address->length <= offsetof(struct sockaddr_un, sun_path))
+	if (address->socket.any.sa_family != AF_UNIX ||
+		address->length <= offsetof(struct sockaddr_un, sun_path))
 		return;
 	length = address->length - offsetof(struct sockaddr_un, sun_path);
 	if (length >= size)
@@ -67,7 +70,10 @@ copy_path(const struct rota_address *address, char *path, size_t size)
 	path[length] = '\0';
 }
 
-/* Whether the path is a socket that nobody listens on any more: left behind by a process that was killed. */
+/*
+ * Whether the path is a socket that nobody listens on any more: left behind by a process that was
+ * killed.
+ */
 static bool
 is_stale(const struct rota_sys_ops *sys, const struct rota_address *address, const char *path)
 {
@@ -80,13 +86,15 @@ is_stale(const struct rota_sys_ops *sys, const struct rota_address *address, con
 	fd = sys->socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return false;
-	is_refused = sys->connect(fd, &address->socket.any, address->length) < 0 && errno == ECONNREFUSED;
+	is_refused = sys->connect(fd, &address->socket.any, address->length) < 0 &&
+		errno == ECONNREFUSED;
 	sys->close(fd);
 	return is_refused;
 }
 
 static int
-bind_to(struct rota__listening *listening, const struct rota_sys_ops *sys, int fd, const struct rota_address *address)
+bind_to(struct rota__listening *listening, const struct rota_sys_ops *sys, int fd,
+	const struct rota_address *address)
 {
 	struct stat status;
 	char path[sizeof listening->path];
@@ -109,8 +117,8 @@ bind_to(struct rota__listening *listening, const struct rota_sys_ops *sys, int f
 }
 
 int
-rota__listening_open(struct rota__listening *listening, const struct rota_sys_ops *sys, const struct rota_address *address,
-	const struct rota_listener_options *options)
+rota__listening_open(struct rota__listening *listening, const struct rota_sys_ops *sys,
+	const struct rota_address *address, const struct rota_listener_options *options)
 {
 	int family = address->socket.any.sa_family;
 	int fd;
@@ -118,7 +126,8 @@ rota__listening_open(struct rota__listening *listening, const struct rota_sys_op
 
 	*listening = (struct rota__listening){ .is_tcp = family == AF_INET || family == AF_INET6 };
 	if (address->fd >= 0) {
-		listening->is_tcp = true; /* as far as is known: options that do not fit are not set */
+		/* as far as is known: options that do not fit are not set */
+		listening->is_tcp = true;
 		return adopt(sys, address->fd);
 	}
 	fd = sys->socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -137,7 +146,8 @@ rota__listening_open(struct rota__listening *listening, const struct rota_sys_op
 }
 
 void
-rota__listening_close(struct rota__listening *listening, const struct rota_sys_ops *sys, int fd, bool is_copy)
+rota__listening_close(struct rota__listening *listening, const struct rota_sys_ops *sys, int fd,
+	bool is_copy)
 {
 	struct stat status;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Listening sockets: opening one for an address, with all that unix paths ask for, and closing it again.
+ * Listening sockets: opening one for an address, with all that unix paths ask for, and closing it
+ * again.
  */
 #ifndef ROTA_PRIVATE_LISTEN_H
 #define ROTA_PRIVATE_LISTEN_H
@@ -14,17 +15,24 @@
 
 struct rota__listening {
 	bool is_tcp;
-	/* The unix path that was bound, removed at the end if it is still that file; "" without one. */
+	/*
+	 * The unix path that was bound, removed at the end if it is still that file; "" without
+	 * one.
+	 */
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1];
 	dev_t device;
 	ino_t inode;
 };
 
-/* A nonblocking descriptor that listens, or a negative error. For fd:N it is N, now nonblocking and close-on-exec. */
-int rota__listening_open(struct rota__listening *listening, const struct rota_sys_ops *sys, const struct rota_address *address,
-	const struct rota_listener_options *options);
+/*
+ * A nonblocking descriptor that listens, or a negative error. For fd:N it is N, now nonblocking and
+ * close-on-exec.
+ */
+int rota__listening_open(struct rota__listening *listening, const struct rota_sys_ops *sys,
+	const struct rota_address *address, const struct rota_listener_options *options);
 
 /* Closes it; is_copy: in a forked child, where the path is still the parent's. */
-void rota__listening_close(struct rota__listening *listening, const struct rota_sys_ops *sys, int fd, bool is_copy);
+void rota__listening_close(struct rota__listening *listening, const struct rota_sys_ops *sys,
+	int fd, bool is_copy);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Listeners: accepting, and going on after a shortage. The listening socket itself is made in listen.c.
+ * Listeners: accepting, and going on after a shortage. The listening socket itself is made in
+ * listen.c.
  */
 #include "listener.h"
 
@@ -20,7 +21,8 @@
 
 struct rota_listener {
 	struct rota_target target; /* its descriptor is -1 once it is closed */
-	struct rota_timer timer;   /* ends a pause; always running, so that it cannot fail to start */
+	/* ends a pause; always running, so that it cannot fail to start */
+	struct rota_timer timer;
 	struct rota_link link;
 	struct rota_context *ctx;
 	struct rota__options *options;
@@ -57,7 +59,8 @@ finish(struct rota_listener *listener, enum rota_reason reason, int error)
 	set_paused(listener, false);
 	rota_timer_stop(listener->ctx, &listener->timer);
 	rota_target_stop(listener->ctx, &listener->target);
-	rota__listening_close(&listener->listening, listener->ctx->sys, listener->target.fd, listener->is_dropped);
+	rota__listening_close(&listener->listening, listener->ctx->sys, listener->target.fd,
+		listener->is_dropped);
 	listener->target.fd = -1;
 	rota__listeners_descriptor_closed(listener->ctx);
 	rota__list_remove(&listener->link);
@@ -101,11 +104,14 @@ on_resume(struct rota_context *ctx, struct rota_timer *timer)
 void
 rota__listeners_try_again(struct rota__tcp *tcp)
 {
-	for (struct rota_link *link = tcp->listeners.next; link != &tcp->listeners; link = link->next) {
-		struct rota_listener *listener = rota_container_of(link, struct rota_listener, link);
+	for (struct rota_link *link = tcp->listeners.next; link != &tcp->listeners;
+		link = link->next) {
+		struct rota_listener *listener =
+			rota_container_of(link, struct rota_listener, link);
 
 		if (listener->is_paused)
-			rota__timer_restart(listener->ctx, &listener->timer, rota_context_now(listener->ctx));
+			rota__timer_restart(listener->ctx, &listener->timer,
+				rota_context_now(listener->ctx));
 	}
 }
 
@@ -125,7 +131,8 @@ adopt(struct rota_listener *listener, int fd)
 {
 	struct rota_context *ctx = listener->ctx;
 	struct rota_stream *stream;
-	int r = rota__stream_new(ctx, listener->options, listener->options->values.handshake_timeout, &stream);
+	int r = rota__stream_new(ctx, listener->options,
+		listener->options->values.handshake_timeout, &stream);
 
 	if (r < 0) {
 		drop(listener, fd);
@@ -140,7 +147,8 @@ adopt(struct rota_listener *listener, int fd)
 		return r;
 	}
 	if (listener->listening.is_tcp)
-		(void)rota__options_apply(listener->options, ctx->sys, fd); /* fails only where the peer is gone */
+		/* fails only where the peer is gone */
+		(void)rota__options_apply(listener->options, ctx->sys, fd);
 	if (listener->handlers->on_accept != NULL)
 		listener->handlers->on_accept(listener, stream, listener->userdata);
 	if (stream->state == ROTA__CONNECTING)
@@ -169,7 +177,10 @@ may_accept_next(struct rota_listener *listener, int error)
 		finish(listener, ROTA_REASON_SYSTEM, -error);
 		return false;
 	default:
-		/* That connection is gone, or was never meant to be (accept(2): treat network errors like EAGAIN). */
+		/*
+		 * That connection is gone, or was never meant to be (accept(2): treat network
+		 * errors like EAGAIN).
+		 */
 		return true;
 	}
 }
@@ -199,12 +210,14 @@ on_ready(struct rota_context *ctx, struct rota_target *target, unsigned events)
 	return 0;
 }
 
-static const struct rota_target_ops listener_target_ops = { .name = "listener", .on_ready = on_ready };
+static const struct rota_target_ops listener_target_ops = { .name = "listener",
+	.on_ready = on_ready };
 
 /* A listener that is not listening yet. 0 or a negative error. */
 static int
-make(struct rota_context *ctx, const struct rota_listener_options *options, const struct rota_listener_handlers *handlers,
-	void *userdata, struct rota_listener **ret_listener)
+make(struct rota_context *ctx, const struct rota_listener_options *options,
+	const struct rota_listener_handlers *handlers, void *userdata,
+	struct rota_listener **ret_listener)
 {
 	static const struct rota_listener_handlers no_handlers;
 	struct rota_listener *listener = rota__calloc(sizeof *listener);
@@ -233,8 +246,9 @@ dispose(struct rota_listener *listener)
 }
 
 int
-rota_listen_address(struct rota_context *ctx, const struct rota_address *address, const struct rota_listener_options *options,
-	const struct rota_listener_handlers *handlers, void *userdata, struct rota_listener **ret_listener)
+rota_listen_address(struct rota_context *ctx, const struct rota_address *address,
+	const struct rota_listener_options *options, const struct rota_listener_handlers *handlers,
+	void *userdata, struct rota_listener **ret_listener)
 {
 	static const struct rota_listener_options defaults = ROTA_LISTENER_OPTIONS_INIT;
 	struct rota_listener *listener;
@@ -244,7 +258,8 @@ rota_listen_address(struct rota_context *ctx, const struct rota_address *address
 
 	if (options == NULL)
 		options = &defaults;
-	if (options->size != sizeof *options || options->backlog <= 0 || rota__address_is_unnamed(address))
+	if (options->size != sizeof *options || options->backlog <= 0 ||
+		rota__address_is_unnamed(address))
 		return -EINVAL;
 	r = rota__tcp_of(ctx, &tcp);
 	if (r < 0)
@@ -276,7 +291,8 @@ rota_listen_address(struct rota_context *ctx, const struct rota_address *address
 
 int
 rota_listen(struct rota_context *ctx, const char *text, const struct rota_listener_options *options,
-	const struct rota_listener_handlers *handlers, void *userdata, struct rota_listener **ret_listener)
+	const struct rota_listener_handlers *handlers, void *userdata,
+	struct rota_listener **ret_listener)
 {
 	struct rota_address address;
 	int r = rota_address_parse(text, &address);
@@ -300,7 +316,8 @@ rota_listener_address(const struct rota_listener *listener, struct rota_address 
 
 	if (listener->target.fd < 0)
 		return -ENOTCONN;
-	if (listener->ctx->sys->getsockname(listener->target.fd, (struct sockaddr *)&address, &length) < 0)
+	if (listener->ctx->sys->getsockname(listener->target.fd, (struct sockaddr *)&address,
+		    &length) < 0)
 		return -errno;
 	return rota_address_from_sockaddr((struct sockaddr *)&address, length, ret_address);
 }
@@ -324,7 +341,8 @@ call_on_close(struct rota_listener *listener)
 	};
 
 	if (listener->error != 0)
-		snprintf(text, sizeof text, "listener ended: %s", rota_strerror(listener->error, error, sizeof error));
+		snprintf(text, sizeof text, "listener ended: %s",
+			rota_strerror(listener->error, error, sizeof error));
 	else
 		snprintf(text, sizeof text, "listener closed");
 	listener->handlers->on_close(listener, &why, listener->userdata);
@@ -337,7 +355,8 @@ rota__listeners_deliver(struct rota__tcp *tcp)
 
 	rota__list_prepend_all(&tcp->delivered_listeners, &tcp->ended_listeners);
 	while ((link = rota__list_pop(&tcp->delivered_listeners)) != NULL) {
-		struct rota_listener *listener = rota_container_of(link, struct rota_listener, link);
+		struct rota_listener *listener =
+			rota_container_of(link, struct rota_listener, link);
 
 		if (!listener->is_dropped && listener->handlers->on_close != NULL) {
 			call_on_close(listener);
@@ -360,7 +379,8 @@ each_listener(struct rota__tcp *tcp, bool is_dropped)
 	struct rota_link *next;
 
 	for (struct rota_link *link = tcp->listeners.next; link != &tcp->listeners; link = next) {
-		struct rota_listener *listener = rota_container_of(link, struct rota_listener, link);
+		struct rota_listener *listener =
+			rota_container_of(link, struct rota_listener, link);
 
 		next = link->next;
 		listener->is_dropped = is_dropped;
@@ -385,6 +405,7 @@ rota__listeners_drop(struct rota__tcp *tcp)
 void
 rota__listeners_keep(struct rota__tcp *tcp)
 {
-	for (struct rota_link *link = tcp->listeners.next; link != &tcp->listeners; link = link->next)
+	for (struct rota_link *link = tcp->listeners.next; link != &tcp->listeners;
+		link = link->next)
 		rota_container_of(link, struct rota_listener, link)->listening.path[0] = '\0';
 }

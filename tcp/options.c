@@ -16,8 +16,9 @@
 static bool
 are_timeouts_valid(const struct rota_stream_options *o)
 {
-	return o->connect_timeout > 0 && o->handshake_timeout > 0 && o->idle_timeout > 0 && o->write_stall_timeout > 0 &&
-		o->half_closed_timeout > 0 && o->lifetime > 0 && o->close_timeout > 0;
+	return o->connect_timeout > 0 && o->handshake_timeout > 0 && o->idle_timeout > 0 &&
+		o->write_stall_timeout > 0 && o->half_closed_timeout > 0 && o->lifetime > 0 &&
+		o->close_timeout > 0;
 }
 
 static bool
@@ -27,7 +28,8 @@ are_valid(const struct rota_stream_options *o)
 		return false;
 	if (o->session_size > SIZE_MAX / 2)
 		return false;
-	if (o->keepalive_idle > INT_MAX || o->keepalive_interval > INT_MAX || o->keepalive_count > INT_MAX)
+	if (o->keepalive_idle > INT_MAX || o->keepalive_interval > INT_MAX ||
+		o->keepalive_count > INT_MAX)
 		return false;
 	return are_timeouts_valid(o);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stream options as the library keeps them: one copy for all streams of a listener, or of one connection, counted.
+ * Stream options as the library keeps them: one copy for all streams of a listener, or of one
+ * connection, counted.
  */
 #ifndef ROTA_PRIVATE_OPTIONS_H
 #define ROTA_PRIVATE_OPTIONS_H
@@ -21,6 +22,7 @@ struct rota__options *rota__options_ref(struct rota__options *options);
 void rota__options_unref(struct rota__options *options);
 
 /* Sets what they say on a TCP socket. 0 or a negative errno. */
-int rota__options_apply(const struct rota__options *options, const struct rota_sys_ops *sys, int fd);
+int rota__options_apply(const struct rota__options *options, const struct rota_sys_ops *sys,
+	int fd);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The plain transport: the socket itself. send and recv where they do, as sendmsg and recvmsg cost measurably more.
+ * The plain transport: the socket itself. send and recv where they do, as sendmsg and recvmsg cost
+ * measurably more.
  */
 #include <errno.h>
 

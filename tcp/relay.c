@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Relays: two streams, each the other's handlers. Bytes are written to one straight from the input of the other; what the kernel
- * does not take is queued there up to the window, and beyond that the source waits with its input kept and is not read.
+ * Relays: two streams, each the other's handlers. Bytes are written to one straight from the input
+ * of the other; what the kernel does not take is queued there up to the window, and beyond that the
+ * source waits with its input kept and is not read.
  */
 #include <rota/relay.h>
 
@@ -34,7 +35,8 @@ wait_for(struct side *source)
 	size_t low = target->options->values.output_low;
 
 	rota_stream_pause(source->stream);
-	rota__output_want_drain(target, low < source->relay->window / 2 ? low : source->relay->window / 2);
+	rota__output_want_drain(target,
+		low < source->relay->window / 2 ? low : source->relay->window / 2);
 }
 
 static ssize_t
@@ -89,7 +91,9 @@ on_end(struct rota_stream *stream, void *userdata)
 static void
 finish(struct rota_relay *relay)
 {
-	const struct rota_relay_result result = { .a = relay->a.result, .b = relay->b.result, .spliced = false };
+	const struct rota_relay_result result = {
+		.a = relay->a.result, .b = relay->b.result, .spliced = false
+	};
 
 	if (relay->on_done != NULL)
 		relay->on_done(relay, &result, relay->userdata);
@@ -109,7 +113,10 @@ on_close(struct rota_stream *stream, const struct rota_close_info *why, void *us
 	side->result.sent = side->accepted - why->unsent;
 	if (side->other->stream == NULL)
 		finish(side->relay);
-	/* After a clean end the other has been ended too, and closes when its peer does. Any other end is carried over. */
+	/*
+	 * After a clean end the other has been ended too, and closes when its peer does. Any other
+	 * end is carried over.
+	 */
 	else if (why->reason != ROTA_REASON_CLEAN)
 		rota_stream_abort(side->other->stream);
 }
@@ -151,8 +158,8 @@ take(struct rota_relay *relay, struct side *side, struct side *other, struct rot
 }
 
 int
-rota_relay(struct rota_stream *a, struct rota_stream *b, const struct rota_relay_options *options, rota_relay_fn *on_done,
-	void *userdata, struct rota_relay **ret_relay)
+rota_relay(struct rota_stream *a, struct rota_stream *b, const struct rota_relay_options *options,
+	rota_relay_fn *on_done, void *userdata, struct rota_relay **ret_relay)
 {
 	static const struct rota_relay_options defaults = ROTA_RELAY_OPTIONS_INIT;
 	struct rota_relay *relay;
@@ -168,7 +175,9 @@ rota_relay(struct rota_stream *a, struct rota_stream *b, const struct rota_relay
 	relay = rota__malloc(sizeof *relay);
 	if (relay == NULL)
 		return -ENOMEM;
-	*relay = (struct rota_relay){ .window = options->window, .on_done = on_done, .userdata = userdata };
+	*relay = (struct rota_relay){
+		.window = options->window, .on_done = on_done, .userdata = userdata
+	};
 	take(relay, &relay->a, &relay->b, a);
 	take(relay, &relay->b, &relay->a, b);
 	*ret_relay = relay;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Streams: making, opening and attending to them, their timeouts, and the calls that only read or set something.
+ * Streams: making, opening and attending to them, their timeouts, and the calls that only read or
+ * set something.
  */
 #include "stream.h"
 
@@ -124,18 +125,21 @@ on_time(struct rota_context *ctx, struct rota_timer *timer)
 }
 
 int
-rota__stream_new(struct rota_context *ctx, struct rota__options *options, rota_time timeout, struct rota_stream **ret_stream)
+rota__stream_new(struct rota_context *ctx, struct rota__options *options, rota_time timeout,
+	struct rota_stream **ret_stream)
 {
 	struct rota__tcp *tcp = rota__tcp(ctx);
 	size_t session_size = options->values.session_size;
-	struct rota_stream *stream = rota__calloc(session_size > 0 ? SESSION_OFFSET + session_size : sizeof *stream);
+	struct rota_stream *stream =
+		rota__calloc(session_size > 0 ? SESSION_OFFSET + session_size : sizeof *stream);
 	rota_time now = ctx->ops->now(ctx);
 	int r;
 
 	if (stream == NULL)
 		return -ENOMEM;
 	stream->ctx = ctx;
-	stream->handlers = options->values.handlers != NULL ? options->values.handlers : &no_handlers;
+	stream->handlers =
+		options->values.handlers != NULL ? options->values.handlers : &no_handlers;
 	stream->transport = &rota__plain;
 	stream->state = ROTA__CONNECTING;
 	stream->phase = ROTA_PHASE_CONNECT;
@@ -204,7 +208,8 @@ begin_half_closed(struct rota_stream *stream)
 	if (stream->state != ROTA__OPEN)
 		return;
 	stream->activity = rota_context_now(stream->ctx);
-	rota__stream_due_by(stream, rota__time_add(stream->activity, options_of(stream)->half_closed_timeout));
+	rota__stream_due_by(stream,
+		rota__time_add(stream->activity, options_of(stream)->half_closed_timeout));
 }
 
 /* The peer has ended, and all that it sent has been offered. */
@@ -226,7 +231,8 @@ tell_end(struct rota_stream *stream)
 static bool
 is_end_due(const struct rota_stream *stream)
 {
-	const unsigned all = ROTA__INPUT_END | ROTA__END_TOLD | ROTA__OFFER | ROTA__PAUSED | ROTA__FAILED;
+	const unsigned all =
+		ROTA__INPUT_END | ROTA__END_TOLD | ROTA__OFFER | ROTA__PAUSED | ROTA__FAILED;
 
 	if ((stream->flags & ROTA__FULL) != 0 && rota__input_kept(stream) > 0)
 		return false;
@@ -237,7 +243,8 @@ is_end_due(const struct rota_stream *stream)
 static void
 tell(struct rota_stream *stream)
 {
-	if (stream->state == ROTA__OPEN && (stream->flags & (ROTA__WANT_DRAIN | ROTA__FAILED)) == ROTA__WANT_DRAIN)
+	if (stream->state == ROTA__OPEN &&
+		(stream->flags & (ROTA__WANT_DRAIN | ROTA__FAILED)) == ROTA__WANT_DRAIN)
 		tell_drain(stream);
 	if (stream->state == ROTA__OPEN && (stream->flags & ROTA__OFFER) != 0)
 		rota__input_offer_kept(stream);
@@ -251,7 +258,8 @@ end_output(struct rota_stream *stream)
 {
 	const unsigned both = ROTA__INPUT_END | ROTA__OUTPUT_END;
 
-	if ((stream->flags & (ROTA__ENDING | ROTA__OUTPUT_END)) == ROTA__ENDING && stream->output == NULL) {
+	if ((stream->flags & (ROTA__ENDING | ROTA__OUTPUT_END)) == ROTA__ENDING &&
+		stream->output == NULL) {
 		int r = stream->transport->end(stream);
 
 		/* Not connected: the peer is gone, and reading tells how. */
@@ -274,7 +282,8 @@ end_output(struct rota_stream *stream)
 static void
 end_failed(struct rota_stream *stream)
 {
-	if (stream->state == ROTA__OPEN && (stream->flags & (ROTA__INPUT_END | ROTA__PAUSED)) == 0) {
+	if (stream->state == ROTA__OPEN &&
+		(stream->flags & (ROTA__INPUT_END | ROTA__PAUSED)) == 0) {
 		rota__input_read(stream);
 		if (stream->state == ROTA__OPEN) {
 			rota__stream_make_busy(stream);
@@ -291,7 +300,8 @@ derive_interest(struct rota_stream *stream)
 
 	if ((stream->flags & ROTA__BLOCKED) != 0)
 		interest |= ROTA_WRITABLE;
-	if (interest != stream->target.interest && rota_target_set_interest(stream->ctx, &stream->target, interest) < 0)
+	if (interest != stream->target.interest &&
+		rota_target_set_interest(stream->ctx, &stream->target, interest) < 0)
 		rota__stream_finish(stream, ROTA_REASON_SYSTEM, -ENOMEM);
 }
 
@@ -332,7 +342,8 @@ on_ready(struct rota_context *ctx, struct rota_target *target, unsigned events)
 const struct rota_target_ops rota__stream_target_ops = { .name = "stream", .on_ready = on_ready };
 
 void
-rota_stream_set_handlers(struct rota_stream *stream, const struct rota_stream_handlers *handlers, void *userdata)
+rota_stream_set_handlers(struct rota_stream *stream, const struct rota_stream_handlers *handlers,
+	void *userdata)
 {
 	stream->handlers = handlers != NULL ? handlers : &no_handlers;
 	stream->userdata = userdata;
@@ -371,7 +382,8 @@ rota_stream_is_open(const struct rota_stream *stream)
 }
 
 static int
-ask_address(const struct rota_stream *stream, int (*ask)(int fd, struct sockaddr *address, socklen_t *length),
+ask_address(const struct rota_stream *stream,
+	int (*ask)(int fd, struct sockaddr *address, socklen_t *length),
 	struct rota_address *ret_address)
 {
 	struct sockaddr_storage address;

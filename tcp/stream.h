@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Streams from inside. A stream is a state, a set of flags, and what it waits for is derived from them by one function
- * (rota__stream_attend). It is kept to 200 bytes, so that an idle connection is cheap: times that do not apply together share a
- * place, and buffers are there only while something is in them.
+ * Streams from inside. A stream is a state, a set of flags, and what it waits for is derived from
+ * them by one function (rota__stream_attend). It is kept to 200 bytes, so that an idle connection
+ * is cheap: times that do not apply together share a place, and buffers are there only while
+ * something is in them.
  *
  *   stream.c         making, opening, attending, timeouts, and the simple calls
  *   stream_input.c   reading, offering, keeping
@@ -24,29 +25,38 @@
 enum rota__stream_state {
 	ROTA__CONNECTING, /* or just accepted: no handler but on_close has been called */
 	ROTA__OPEN,
-	ROTA__CLOSING, /* no handler but on_close is called any more; what still comes is thrown away */
-	ROTA__ENDED,   /* its descriptor is closed; on_close is due */
+	/* no handler but on_close is called any more; what still comes is thrown away */
+	ROTA__CLOSING,
+	ROTA__ENDED, /* its descriptor is closed; on_close is due */
 };
 
-#define ROTA__PAUSED (1u << 0)      /* by the user */
-#define ROTA__FULL (1u << 1)        /* output reached the high mark and is not yet down to the low one */
-#define ROTA__WANT_DRAIN (1u << 2)  /* a send was refused: on_drain is owed */
-#define ROTA__BLOCKED (1u << 3)     /* the kernel took no more: wait until it is writable */
-#define ROTA__OFFER (1u << 4)       /* of the kept input, something is to be offered (again) */
-#define ROTA__INPUT_END (1u << 5)   /* the peer's end was read */
-#define ROTA__END_TOLD (1u << 6)    /* and on_end called */
-#define ROTA__ENDING (1u << 7)      /* this side takes no more to send */
-#define ROTA__OUTPUT_END (1u << 8)  /* and the peer was told its end */
-#define ROTA__FAILED (1u << 9)      /* reason and error are set; ends as soon as the input that is there has been offered */
-#define ROTA__VISITED (1u << 10)    /* by rota_stream_each */
-#define ROTA__CONNECTS (1u << 11)    /* made by rota_connect, and not connected yet */
-#define ROTA__DROPPED (1u << 12)    /* in a forked child: no on_close */
-#define ROTA__RELAYED (1u << 13)    /* taken by a relay */
+#define ROTA__PAUSED (1u << 0) /* by the user */
+/* output reached the high mark and is not yet down to the low one */
+#define ROTA__FULL (1u << 1)
+#define ROTA__WANT_DRAIN (1u << 2) /* a send was refused: on_drain is owed */
+#define ROTA__BLOCKED (1u << 3)    /* the kernel took no more: wait until it is writable */
+#define ROTA__OFFER (1u << 4)      /* of the kept input, something is to be offered (again) */
+#define ROTA__INPUT_END (1u << 5)  /* the peer's end was read */
+#define ROTA__END_TOLD (1u << 6)   /* and on_end called */
+#define ROTA__ENDING (1u << 7)     /* this side takes no more to send */
+#define ROTA__OUTPUT_END (1u << 8) /* and the peer was told its end */
+/* reason and error are set; ends as soon as the input that is there has been offered */
+#define ROTA__FAILED (1u << 9)
+#define ROTA__VISITED (1u << 10)  /* by rota_stream_each */
+#define ROTA__CONNECTS (1u << 11) /* made by rota_connect, and not connected yet */
+#define ROTA__DROPPED (1u << 12)  /* in a forked child: no on_close */
+#define ROTA__RELAYED (1u << 13)  /* taken by a relay */
 
 struct rota__transport {
-	/* As recv: bytes read, 0 at the peer's end, or a negative error; -EAGAIN when there is nothing now. */
+	/*
+	 * As recv: bytes read, 0 at the peer's end, or a negative error; -EAGAIN when there is
+	 * nothing now.
+	 */
 	ssize_t (*read)(struct rota_stream *stream, void *bytes, size_t size);
-	/* As sendmsg: bytes written, or a negative error; -EAGAIN when the kernel takes nothing now. */
+	/*
+	 * As sendmsg: bytes written, or a negative error; -EAGAIN when the kernel takes nothing
+	 * now.
+	 */
 	ssize_t (*write)(struct rota_stream *stream, const struct iovec *parts, int count);
 	/* Tells the peer that nothing more will come. 0 or a negative error. */
 	int (*end)(struct rota_stream *stream);
@@ -81,13 +91,14 @@ struct rota__output {
 	struct rota__chunk *first;
 	struct rota__chunk *last;
 	size_t bytes;
-	size_t low; /* on_drain is due at or below this */
+	size_t low;         /* on_drain is due at or below this */
 	rota_time progress; /* when the kernel last took some */
 };
 
 struct rota_stream {
 	struct rota_target target;
-	struct rota_timer timer; /* always running, for the next of all timeouts; it may be early, never late */
+	/* always running, for the next of all timeouts; it may be early, never late */
+	struct rota_timer timer;
 	struct rota_link link;
 	struct rota_context *ctx;
 	struct rota__options *options;
@@ -101,12 +112,14 @@ struct rota_stream {
 	struct rota__output *output;
 	union {
 		rota_time activity; /* open: when a byte last went either way */
-		rota_time retry;    /* connecting: when to try again; ROTA_NEVER while a try is under way */
-		uint64_t unread;    /* closing and ended */
+		/* connecting: when to try again; ROTA_NEVER while a try is under way */
+		rota_time retry;
+		uint64_t unread; /* closing and ended */
 	};
 	union {
-		rota_time deadline; /* until it is ended or failed: of the connect, of the lifetime, of the close */
-		uint64_t unsent;    /* failed and ended */
+		/* until it is ended or failed: of the connect, of the lifetime, of the close */
+		rota_time deadline;
+		uint64_t unsent; /* failed and ended */
 	};
 	uint16_t flags;
 	uint8_t state : 4;
@@ -120,7 +133,8 @@ _Static_assert(sizeof(struct rota_stream) <= 200, "an idle connection stays chea
 /* stream.c */
 
 /* A stream that is not open, in ctx's lists, owning a reference of options. 0 or -ENOMEM. */
-int rota__stream_new(struct rota_context *ctx, struct rota__options *options, rota_time timeout, struct rota_stream **ret_stream);
+int rota__stream_new(struct rota_context *ctx, struct rota__options *options, rota_time timeout,
+	struct rota_stream **ret_stream);
 
 /* Takes back a stream that nobody has seen. */
 void rota__stream_discard(struct rota_stream *stream);
@@ -137,7 +151,9 @@ void rota__stream_make_busy(struct rota_stream *stream);
 /* The timer must not be later than this. */
 void rota__stream_due_by(struct rota_stream *stream, rota_time due);
 
-/* Around every call of a handler: what the stream sends meanwhile is gathered, and written in one. */
+/*
+ * Around every call of a handler: what the stream sends meanwhile is gathered, and written in one.
+ */
 void rota__stream_enter(struct rota_stream *stream);
 void rota__stream_leave(struct rota_stream *stream);
 
@@ -177,7 +193,10 @@ void rota__output_want_drain(struct rota_stream *stream, size_t low);
 /* Something went wrong: the stream ends with this once the input that is there has been offered. */
 void rota__stream_fail(struct rota_stream *stream, enum rota_reason reason, int error);
 
-/* Ends it now: its descriptor is closed (reset, unless the reason is one of an orderly end), and on_close is due. */
+/*
+ * Ends it now: its descriptor is closed (reset, unless the reason is one of an orderly end), and
+ * on_close is due.
+ */
 void rota__stream_finish(struct rota_stream *stream, enum rota_reason reason, int error);
 
 /* The reason that an errno (negative) means once a stream is connected. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every way in which a stream ends. There are three steps: it fails or closes (no more output is taken, what is there is still
- * dealt with), it is finished (the descriptor is closed), and it is delivered (on_close, then the memory). The last happens at the
- * end of a turn only; none of the steps allocates.
+ * Every way in which a stream ends. There are three steps: it fails or closes (no more output is
+ * taken, what is there is still dealt with), it is finished (the descriptor is closed), and it is
+ * delivered (on_close, then the memory). The last happens at the end of a turn only; none of the
+ * steps allocates.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -48,8 +49,9 @@ rota__reason_of(int error)
 }
 
 /*
- * Ends that leave it to the kernel to bring the last bytes home; after all others nobody waits for them. A relay carries over that an
- * end was not clean, or its peers would take a part for the whole.
+ * Ends that leave it to the kernel to bring the last bytes home; after all others nobody waits for
+ * them. A relay carries over that an end was not clean, or its peers would take a part for the
+ * whole.
  */
 static bool
 is_orderly(const struct rota_stream *stream)
@@ -58,13 +60,14 @@ is_orderly(const struct rota_stream *stream)
 
 	if ((stream->flags & ROTA__RELAYED) != 0)
 		return reason == ROTA_REASON_CLEAN;
-	return reason == ROTA_REASON_CLEAN || reason == ROTA_REASON_TIMEOUT_IDLE || reason == ROTA_REASON_TIMEOUT_LIFETIME ||
-		reason == ROTA_REASON_TIMEOUT_HALF_CLOSED;
+	return reason == ROTA_REASON_CLEAN || reason == ROTA_REASON_TIMEOUT_IDLE ||
+		reason == ROTA_REASON_TIMEOUT_LIFETIME || reason == ROTA_REASON_TIMEOUT_HALF_CLOSED;
 }
 
 /*
- * Once this process has forked, close alone does not end the connection, as a child may hold a copy: then it is ended first, by
- * shutdown, or by a connect to nowhere, which is how TCP is reset on Linux without closing.
+ * Once this process has forked, close alone does not end the connection, as a child may hold a
+ * copy: then it is ended first, by shutdown, or by a connect to nowhere, which is how TCP is reset
+ * on Linux without closing.
  */
 static void
 close_socket(struct rota_context *ctx, int fd, bool reset)
@@ -159,9 +162,10 @@ rota_stream_close(struct rota_stream *stream)
 	leave_open(stream, ROTA__CLOSING);
 	stream->phase = ROTA_PHASE_CLOSING;
 	stream->flags |= ROTA__ENDING;
-	stream->flags &= (uint16_t)~(ROTA__WANT_DRAIN | ROTA__OFFER);
+	stream->flags &= (uint16_t) ~(ROTA__WANT_DRAIN | ROTA__OFFER);
 	if ((stream->flags & ROTA__FAILED) == 0) {
-		stream->deadline = rota__time_add(stream->ctx->ops->now(stream->ctx), stream->options->values.close_timeout);
+		stream->deadline = rota__time_add(stream->ctx->ops->now(stream->ctx),
+			stream->options->values.close_timeout);
 		rota__stream_due_by(stream, stream->deadline);
 	}
 	rota__stream_make_busy(stream);
@@ -170,7 +174,8 @@ rota_stream_close(struct rota_stream *stream)
 void
 rota_stream_abort(struct rota_stream *stream)
 {
-	rota__stream_finish(stream, stream->state == ROTA__CONNECTING ? ROTA_REASON_CANCELLED : ROTA_REASON_LOCAL, 0);
+	rota__stream_finish(stream,
+		stream->state == ROTA__CONNECTING ? ROTA_REASON_CANCELLED : ROTA_REASON_LOCAL, 0);
 }
 
 void
@@ -203,7 +208,8 @@ write_text(const struct rota_stream *stream, char *text, size_t size)
 	char error[96];
 
 	if (stream->error != 0)
-		snprintf(text, size, "%s while %s: %s", reason, phase, rota_strerror(stream->error, error, sizeof error));
+		snprintf(text, size, "%s while %s: %s", reason, phase,
+			rota_strerror(stream->error, error, sizeof error));
 	else
 		snprintf(text, size, "%s while %s", reason, phase);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Input: read once a turn, into the buffer that all streams of a context share, offered to on_data from there, and kept only as
- * far as on_data did not take it. What was kept is offered together with what comes next, contiguous.
+ * Input: read once a turn, into the buffer that all streams of a context share, offered to on_data
+ * from there, and kept only as far as on_data did not take it. What was kept is offered together
+ * with what comes next, contiguous.
  */
 #include <errno.h>
 #include <string.h>
@@ -9,11 +10,15 @@
 #include "allocator.h"
 #include "stream.h"
 
-/* While output is full the stream is not read, so that what on_data answers is never refused. In a relay it goes elsewhere. */
+/*
+ * While output is full the stream is not read, so that what on_data answers is never refused. In a
+ * relay it goes elsewhere.
+ */
 static bool
 is_held_back(const struct rota_stream *stream)
 {
-	return (stream->flags & (ROTA__FULL | ROTA__RELAYED)) == ROTA__FULL && !stream->options->values.read_when_full;
+	return (stream->flags & (ROTA__FULL | ROTA__RELAYED)) == ROTA__FULL &&
+		!stream->options->values.read_when_full;
 }
 
 bool
@@ -21,8 +26,9 @@ rota__input_is_wanted(const struct rota_stream *stream)
 {
 	if (stream->state == ROTA__CLOSING)
 		return (stream->flags & ROTA__INPUT_END) == 0;
-	return stream->state == ROTA__OPEN && (stream->flags & (ROTA__INPUT_END | ROTA__PAUSED)) == 0 &&
-		!is_held_back(stream) && rota__input_kept(stream) < stream->options->values.input_limit;
+	return stream->state == ROTA__OPEN &&
+		(stream->flags & (ROTA__INPUT_END | ROTA__PAUSED)) == 0 && !is_held_back(stream) &&
+		rota__input_kept(stream) < stream->options->values.input_limit;
 }
 
 void
@@ -106,7 +112,8 @@ may_offer(struct rota_stream *stream, size_t len)
 		return false;
 	if (is_held_back(stream) && (stream->flags & ROTA__FAILED) == 0)
 		return false;
-	return stream->input == NULL || len >= stream->input->need || (stream->flags & at_last) != 0;
+	return stream->input == NULL || len >= stream->input->need ||
+		(stream->flags & at_last) != 0;
 }
 
 /* Nothing was taken of as much as may be kept: waiting for more is in vain. */
@@ -266,7 +273,10 @@ rota_stream_need(struct rota_stream *stream, size_t n)
 		if (make_room(stream, 0) < 0)
 			return -ENOMEM;
 	}
-	/* Less is needed than before: perhaps it is there. What on_data is looking at is not offered again for that. */
+	/*
+	 * Less is needed than before: perhaps it is there. What on_data is looking at is not
+	 * offered again for that.
+	 */
 	if (n < stream->input->need && rota__tcp(stream->ctx)->called != stream)
 		rota__input_offer_soon(stream);
 	stream->input->need = n;

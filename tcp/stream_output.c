@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Output: what the stream being called back sends is gathered and written in one call, straight from the input buffer where it
- * can be; what the kernel does not take is queued. Once something is queued, everything goes through the queue.
+ * Output: what the stream being called back sends is gathered and written in one call, straight
+ * from the input buffer where it can be; what the kernel does not take is queued. Once something is
+ * queued, everything goes through the queue.
  */
 #include <errno.h>
 #include <string.h>
@@ -48,7 +49,9 @@ output_of(struct rota_stream *stream)
 		.low = stream->options->values.output_low,
 		.progress = stream->ctx->ops->now(stream->ctx),
 	};
-	rota__stream_due_by(stream, rota__time_add(stream->output->progress, stream->options->values.write_stall_timeout));
+	rota__stream_due_by(stream,
+		rota__time_add(stream->output->progress,
+			stream->options->values.write_stall_timeout));
 	return stream->output;
 }
 
@@ -63,8 +66,8 @@ free_empty_output(struct rota_stream *stream)
 }
 
 /*
- * Disposes of a list of chunks. A release may do anything, to this stream too, so those are put aside, to be called by
- * rota__output_release.
+ * Disposes of a list of chunks. A release may do anything, to this stream too, so those are put
+ * aside, to be called by rota__output_release.
  */
 static void
 free_chunks(struct rota_context *ctx, struct rota__chunk *chunk)
@@ -139,7 +142,8 @@ queue_copy(struct rota_stream *stream, const char *bytes, size_t len)
 	if (output == NULL)
 		return -ENOMEM;
 	if (rest > 0) {
-		chunk = rest <= SIZE_MAX - sizeof *chunk ? rota__malloc(sizeof *chunk + room) : NULL;
+		chunk = rest <= SIZE_MAX - sizeof *chunk ? rota__malloc(sizeof *chunk + room)
+							 : NULL;
 		if (chunk == NULL) {
 			free_empty_output(stream);
 			return -ENOMEM;
@@ -152,7 +156,9 @@ queue_copy(struct rota_stream *stream, const char *bytes, size_t len)
 		output->bytes += fits;
 	}
 	if (chunk != NULL) {
-		*chunk = (struct rota__chunk){ .bytes = chunk->own, .len = rest, .room = room - rest };
+		*chunk = (struct rota__chunk){
+			.bytes = chunk->own, .len = rest, .room = room - rest
+		};
 		memcpy(chunk->own, bytes + fits, rest);
 		append_chunk(stream, chunk);
 	}
@@ -229,7 +235,8 @@ consume(struct rota__output *output, size_t n)
 static void
 note_drained(struct rota_stream *stream)
 {
-	if (queued(stream) > stream->options->values.output_low || (stream->flags & ROTA__FULL) == 0)
+	if (queued(stream) > stream->options->values.output_low ||
+		(stream->flags & ROTA__FULL) == 0)
 		return;
 	stream->flags &= (uint16_t)~ROTA__FULL;
 	stream->flags |= ROTA__OFFER;
@@ -263,7 +270,8 @@ write_queue_once(struct rota_stream *stream)
 void
 rota__output_write_queue(struct rota_stream *stream)
 {
-	if (stream->output == NULL || stream->state == ROTA__CONNECTING || (stream->flags & ROTA__BLOCKED) != 0)
+	if (stream->output == NULL || stream->state == ROTA__CONNECTING ||
+		(stream->flags & ROTA__BLOCKED) != 0)
 		return;
 	while (write_queue_once(stream)) {
 		/* Until the kernel takes no more, or nothing is left. */
@@ -291,7 +299,8 @@ rota__output_write_gathered(struct rota_stream *stream)
 	for (int i = first; i < first + count; i++) {
 		size_t done = n < parts[i].iov_len ? n : parts[i].iov_len;
 
-		queue_promised(stream, (const char *)parts[i].iov_base + done, parts[i].iov_len - done);
+		queue_promised(stream, (const char *)parts[i].iov_base + done,
+			parts[i].iov_len - done);
 		n -= done;
 	}
 }
@@ -299,7 +308,8 @@ rota__output_write_gathered(struct rota_stream *stream)
 static bool
 is_within_given(const struct rota__tcp *tcp, const char *bytes, size_t len)
 {
-	return bytes >= tcp->given && len <= tcp->given_len && (size_t)(bytes - tcp->given) <= tcp->given_len - len;
+	return bytes >= tcp->given && len <= tcp->given_len &&
+		(size_t)(bytes - tcp->given) <= tcp->given_len - len;
 }
 
 /* Whether bytes can go on from what was already replied from the given ones. */
@@ -331,7 +341,8 @@ gather(struct rota_stream *stream, struct rota__tcp *tcp, const char *bytes, siz
 	} else {
 		if (len > sizeof tcp->gather_buffer - tcp->gathered)
 			rota__output_write_gathered(stream);
-		if (stream->output != NULL || len > sizeof tcp->gather_buffer || (stream->flags & ROTA__FAILED) != 0)
+		if (stream->output != NULL || len > sizeof tcp->gather_buffer ||
+			(stream->flags & ROTA__FAILED) != 0)
 			return queue_behind(stream, bytes, len);
 		memcpy(tcp->gather_buffer + tcp->gathered, bytes, len);
 		tcp->gathered += len;
@@ -365,7 +376,10 @@ check_send(struct rota_stream *stream)
 	return -ROTA_EFULL;
 }
 
-/* Something was queued: it is written at the end of the phase, or at once between turns, or when the stream is open. */
+/*
+ * Something was queued: it is written at the end of the phase, or at once between turns, or when
+ * the stream is open.
+ */
 static void
 write_soon(struct rota_stream *stream)
 {
@@ -409,7 +423,8 @@ rota_stream_send(struct rota_stream *stream, const void *bytes, size_t len)
 }
 
 int
-rota_stream_send_ref(struct rota_stream *stream, const void *bytes, size_t len, rota_release_fn *release, void *arg)
+rota_stream_send_ref(struct rota_stream *stream, const void *bytes, size_t len,
+	rota_release_fn *release, void *arg)
 {
 	struct rota__tcp *tcp = rota__tcp(stream->ctx);
 	struct rota__chunk *chunk;

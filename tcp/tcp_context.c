@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What tcp does in a turn: at the end of each phase it attends to the streams that something was done to meanwhile, and at the
- * end of the turn it delivers the closes. Both take their list first, so that handlers cannot keep a turn going.
+ * What tcp does in a turn: at the end of each phase it attends to the streams that something was
+ * done to meanwhile, and at the end of the turn it delivers the closes. Both take their list first,
+ * so that handlers cannot keep a turn going.
  */
 #include "tcp_context.h"
 
@@ -86,7 +87,10 @@ end_turn(struct rota_context *ctx, struct rota__layer *layer)
 	while ((link = rota__list_pop(&tcp->delivered)) != NULL)
 		rota__stream_deliver(stream_of(link));
 	rota__listeners_deliver(tcp);
-	/* What those handlers sent leaves with this turn; handlers that are due for it are called in the next one. */
+	/*
+	 * What those handlers sent leaves with this turn; handlers that are due for it are called
+	 * in the next one.
+	 */
 	write_busy(tcp);
 	note_left(ctx, tcp);
 }
@@ -133,7 +137,8 @@ rota_stream_each(struct rota_context *ctx, rota_stream_fn *visit, void *userdata
 	clear_visited(&tcp->resting);
 	clear_visited(&tcp->busy);
 	clear_visited(&tcp->attended);
-	while (visit_next(&tcp->resting, visit, userdata) || visit_next(&tcp->busy, visit, userdata) ||
+	while (visit_next(&tcp->resting, visit, userdata) ||
+		visit_next(&tcp->busy, visit, userdata) ||
 		visit_next(&tcp->attended, visit, userdata)) {
 		/* visit may move streams from one list to another, so the search begins anew. */
 	}
@@ -205,7 +210,9 @@ rota__tcp_of(struct rota_context *ctx, struct rota__tcp **ret_tcp)
 {
 	struct rota__tcp *tcp;
 
-	/* A handler that opens a new stream whenever one is closed must not keep the context alive. */
+	/*
+	 * A handler that opens a new stream whenever one is closed must not keep the context alive.
+	 */
 	if (ctx->is_ending)
 		return -ECANCELED;
 	if (ctx->layer == NULL) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What tcp keeps for each context: the streams and listeners, by what they are waiting for, and the buffers that all streams
- * share because only one of them is called back at a time.
+ * What tcp keeps for each context: the streams and listeners, by what they are waiting for, and the
+ * buffers that all streams share because only one of them is called back at a time.
  */
 #ifndef ROTA_PRIVATE_TCP_CONTEXT_H
 #define ROTA_PRIVATE_TCP_CONTEXT_H
@@ -20,10 +20,11 @@ struct rota__tcp {
 	/* Every stream is in one of these. */
 	struct rota_link resting; /* nothing to do before something comes */
 	struct rota_link busy;    /* to be attended to when the phase ends, or in the next turn */
-	struct rota_link attended; /* the busy ones of the phase that is being ended, while that lasts */
-	struct rota_link ended;    /* to get its on_close */
+	/* the busy ones of the phase that is being ended, while that lasts */
+	struct rota_link attended;
+	struct rota_link ended;     /* to get its on_close */
 	struct rota_link delivered; /* those that are getting it in this turn */
-	size_t streams;           /* that have not had it */
+	size_t streams;             /* that have not had it */
 
 	struct rota_link listeners;
 	struct rota_link ended_listeners;
@@ -34,7 +35,10 @@ struct rota__tcp {
 	struct rota__chunk *released;
 	struct rota__chunk **released_end;
 
-	/* The stream whose handler is running, the input that its on_data was given, and what it has sent meanwhile. */
+	/*
+	 * The stream whose handler is running, the input that its on_data was given, and what it
+	 * has sent meanwhile.
+	 */
 	struct rota_stream *called;
 	const char *given;
 	size_t given_len;
@@ -47,7 +51,10 @@ struct rota__tcp {
 	char gather_buffer[ROTA__TURN_BYTES];
 };
 
-/* The context's, made when it is first asked for. 0, -ENOMEM, or -ECANCELED while the context is being freed. */
+/*
+ * The context's, made when it is first asked for. 0, -ENOMEM, or -ECANCELED while the context is
+ * being freed.
+ */
 int rota__tcp_of(struct rota_context *ctx, struct rota__tcp **ret_tcp);
 
 /* The same where a stream or listener exists, and so it does. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rota: what every public header needs: visibility, language linkage and the attribute that warns of ignored results.
+ * Rota: what every public header needs: visibility, language linkage and the attribute that warns
+ * of ignored results.
  */
 #ifndef ROTA_API_H
 #define ROTA_API_H
@@ -21,6 +22,7 @@
 #define ROTA_API __attribute__((visibility("default")))
 
 /* The struct that a member is embedded in: rota_container_of(timer, struct session, timer). */
-#define rota_container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+#define rota_container_of(pointer, type, member) \
+	((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rota: time. One type for instants and for durations: nanoseconds on the context's monotonic clock.
+ * Rota: time. One type for instants and for durations: nanoseconds on the context's monotonic
+ * clock.
  */
 #ifndef ROTA_CLOCK_H
 #define ROTA_CLOCK_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rota: errors. Every call that can fail returns 0 or more on success and a negative number on failure: a negated errno
- * (-ENOMEM, -EADDRINUSE), or one of the codes below, negated too (-ROTA_EFULL). Output parameters, named ret_…, are
- * written on success only.
+ * Rota: errors. Every call that can fail returns 0 or more on success and a negative number on
+ * failure: a negated errno (-ENOMEM, -EADDRINUSE), or one of the codes below, negated too
+ * (-ROTA_EFULL). Output parameters, named ret_…, are written on success only.
  */
 #ifndef ROTA_ERRORS_H
 #define ROTA_ERRORS_H
@@ -15,7 +15,8 @@ ROTA_BEGIN_DECLS
 #define ROTA_ERRORS(X) \
 	X(ROTA_EFULL, 10001, "output is above its high mark; on_drain follows") \
 	X(ROTA_ESTOPPED, 10002, "stopped by an error handler or by rota_context_stop") \
-	X(ROTA_EADDRESS, 10003, "not an address: want HOST:PORT, [V6]:PORT, unix:/PATH, unix:@NAME or fd:N") \
+	X(ROTA_EADDRESS, 10003, \
+		"not an address: want HOST:PORT, [V6]:PORT, unix:/PATH, unix:@NAME or fd:N") \
 	X(ROTA_ENAME, 10004, "host names are not resolved here: give a numeric address") \
 	X(ROTA_ELIMIT, 10005, "a limit was reached") \
 	X(ROTA_ECLOSED, 10006, "closed") \
@@ -28,14 +29,15 @@ enum rota_error {
 };
 
 /*
- * The symbol of an error code, given negative or positive: "ROTA_EFULL", "ENOMEM"; "EUNKNOWN" for a number that is no
- * error. A static string. From any thread.
+ * The symbol of an error code, given negative or positive: "ROTA_EFULL", "ENOMEM"; "EUNKNOWN" for a
+ * number that is no error. A static string. From any thread.
  */
 ROTA_API const char *rota_error_name(int error);
 
 /*
- * Writes a line of text for an error code (negative or positive) into the caller's buffer of size bytes, always ended by
- * a NUL when size is not 0, cut when it is too small. Returns buffer. From any thread.
+ * Writes a line of text for an error code (negative or positive) into the caller's buffer of size
+ * bytes, always ended by a NUL when size is not 0, cut when it is too small. Returns buffer. From
+ * any thread.
  */
 ROTA_API const char *rota_strerror(int error, char *buffer, size_t size);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rota: the link by which the structs of these headers hang in the library's lists. Nothing here is for callers.
+ * Rota: the link by which the structs of these headers hang in the library's lists. Nothing here is
+ * for callers.
  */
 #ifndef ROTA_LIST_H
 #define ROTA_LIST_H

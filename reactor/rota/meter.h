@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rota: a meter of a context's turns. The caller owns the struct, sets it with rota_context_set_meter and may read it, between
- * turns or in handlers, from the context's thread. A context without one pays one branch a handler.
+ * Rota: a meter of a context's turns. The caller owns the struct, sets it with
+ * rota_context_set_meter and may read it, between turns or in handlers, from the context's thread.
+ * A context without one pays one branch a handler.
  */
 #ifndef ROTA_METER_H
 #define ROTA_METER_H
@@ -16,8 +17,12 @@ struct rota_meter;
 
 #define ROTA_METER_BUCKETS 40
 
-/* Called when a handler that took limit or longer has returned. name is its target's, or "timer", "post", "task", "signal" … */
-typedef void rota_slow_fn(struct rota_context *ctx, const char *name, rota_time duration, struct rota_meter *meter);
+/*
+ * Called when a handler that took limit or longer has returned. name is its target's, or "timer",
+ * "post", "task", "signal" …
+ */
+typedef void rota_slow_fn(struct rota_context *ctx, const char *name, rota_time duration,
+	struct rota_meter *meter);
 
 struct rota_meter {
 	uint64_t turns;         /* dispatches */
@@ -25,7 +30,10 @@ struct rota_meter {
 	uint64_t most_handlers; /* in one dispatch */
 	rota_time waiting;      /* time spent in waits */
 	rota_time busy;         /* time spent in handlers */
-	/* Handlers by duration: bucket b counts those of 2^b up to 2^(b+1) - 1 ns; bucket 0 has 0 and 1 ns, the last all longer. */
+	/*
+	 * Handlers by duration: bucket b counts those of 2^b up to 2^(b+1) - 1 ns; bucket 0 has 0
+	 * and 1 ns, the last all longer.
+	 */
 	uint64_t durations[ROTA_METER_BUCKETS];
 	rota_time slowest;        /* the longest handler */
 	const char *slowest_name; /* NULL before the first */
@@ -36,7 +44,9 @@ struct rota_meter {
 	rota_time limit;
 };
 
+/* clang-format off */
 #define ROTA_METER_INIT { 0, 0, 0, 0, 0, { 0 }, 0, NULL, 0, 0, NULL, ROTA_NEVER }
+/* clang-format on */
 
 ROTA_END_DECLS
 

@@ -12,18 +12,19 @@
 ROTA_BEGIN_DECLS
 
 /*
- * Connects to an address given as text (<rota/address.h>), or parsed. The stream is returned at once, connecting; data may be
- * sent to it already and is queued. on_open follows when it is connected; otherwise its on_close tells the phase and the
- * reason (refused, connect timeout, cancelled, system). Cancel with rota_stream_abort. options, NULL for the defaults, are
- * copied. userdata is given to options->handlers.
+ * Connects to an address given as text (<rota/address.h>), or parsed. The stream is returned at
+ * once, connecting; data may be sent to it already and is queued. on_open follows when it is
+ * connected; otherwise its on_close tells the phase and the reason (refused, connect timeout,
+ * cancelled, system). Cancel with rota_stream_abort. options, NULL for the defaults, are copied.
+ * userdata is given to options->handlers.
  *
- * Returns 0; an error of rota_address_parse; -EINVAL for options that make no sense, for fd:N, or for a unix
- * socket without a name; -ENOMEM; -ECANCELED while
- * the context is being freed. After a failure no
- * handler is called. What the kernel says, also when it cannot make a socket, comes by on_close.
+ * Returns 0; an error of rota_address_parse; -EINVAL for options that make no sense, for fd:N, or
+ * for a unix socket without a name; -ENOMEM; -ECANCELED while the context is being freed. After a
+ * failure no handler is called. What the kernel says, also when it cannot make a socket, comes by
+ * on_close.
  */
-ROTA_API int rota_connect(struct rota_context *ctx, const char *text, const struct rota_stream_options *options, void *userdata,
-	struct rota_stream **ret_stream);
+ROTA_API int rota_connect(struct rota_context *ctx, const char *text,
+	const struct rota_stream_options *options, void *userdata, struct rota_stream **ret_stream);
 ROTA_API int rota_connect_address(struct rota_context *ctx, const struct rota_address *address,
 	const struct rota_stream_options *options, void *userdata, struct rota_stream **ret_stream);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rota: listeners. A listener accepts streams on an address until it is closed. It belongs to the library, like a stream: its
- * pointer is good until its on_close has returned.
+ * Rota: listeners. A listener accepts streams on an address until it is closed. It belongs to the
+ * library, like a stream: its pointer is good until its on_close has returned.
  *
- * When the process or the system is out of descriptors or memory (EMFILE, ENFILE, ENOMEM, ENOBUFS) it pauses, for 10 ms
- * doubling to 500 ms, less when a stream of the context ends, and goes on by itself; peers wait in the backlog. At most 64
- * connections are accepted in a turn.
+ * When the process or the system is out of descriptors or memory (EMFILE, ENFILE, ENOMEM, ENOBUFS)
+ * it pauses, for 10 ms doubling to 500 ms, less when a stream of the context ends, and goes on by
+ * itself; peers wait in the backlog. At most 64 connections are accepted in a turn.
  */
 #ifndef ROTA_LISTENER_H
 #define ROTA_LISTENER_H
@@ -21,25 +21,34 @@ struct rota_listener;
 /* Every member may be NULL. The table must outlive the listener. Called in turns only. */
 struct rota_listener_handlers {
 	/*
-	 * A connection was accepted. Give the stream its userdata or handlers here, or abort it. Its on_open follows. Listeners
-	 * without this accept all.
+	 * A connection was accepted. Give the stream its userdata or handlers here, or abort it.
+	 * Its on_open follows. Listeners without this accept all.
 	 */
-	void (*on_accept)(struct rota_listener *listener, struct rota_stream *stream, void *userdata);
+	void (*on_accept)(struct rota_listener *listener, struct rota_stream *stream,
+		void *userdata);
 
-	/* Accepting has paused because of error (a negative errno); it will go on by itself. Once for each shortage. */
+	/*
+	 * Accepting has paused because of error (a negative errno); it will go on by itself. Once
+	 * for each shortage.
+	 */
 	void (*on_paused)(struct rota_listener *listener, int error, void *userdata);
 
-	/* The listener is over: exactly once, last. reason is local, or system with a negative errno as error. */
-	void (*on_close)(struct rota_listener *listener, const struct rota_close_info *why, void *userdata);
+	/*
+	 * The listener is over: exactly once, last. reason is local, or system with a negative
+	 * errno as error.
+	 */
+	void (*on_close)(struct rota_listener *listener, const struct rota_close_info *why,
+		void *userdata);
 };
 
 /* Begin with ROTA_LISTENER_OPTIONS_INIT, whose values are in brackets. */
 struct rota_listener_options {
 	size_t size;                       /* of this struct, set by _INIT */
 	struct rota_stream_options stream; /* of the accepted streams */
-	int backlog;                       /* listen(2); the system cuts it to net.core.somaxconn [4096] */
-	bool reuse_port;                   /* SO_REUSEPORT [false] */
-	bool v6_only;                      /* IPV6_V6ONLY [true] */
+	/* listen(2); the system cuts it to net.core.somaxconn [4096] */
+	int backlog;
+	bool reuse_port; /* SO_REUSEPORT [false] */
+	bool v6_only;    /* IPV6_V6ONLY [true] */
 };
 
 #define ROTA_LISTENER_OPTIONS_INIT \
@@ -48,28 +57,35 @@ struct rota_listener_options {
 	}
 
 /*
- * Listens on an address given as text (<rota/address.h>), or parsed. options, NULL for the defaults, are copied. A unix path
- * whose socket nobody listens on any more is replaced; the path is removed when the listener closes. For fd:N the descriptor
- * becomes the library's, on success only.
+ * Listens on an address given as text (<rota/address.h>), or parsed. options, NULL for the
+ * defaults, are copied. A unix path whose socket nobody listens on any more is replaced; the path
+ * is removed when the listener closes. For fd:N the descriptor becomes the library's, on success
+ * only.
  *
- * Returns 0; an error of rota_address_parse; -EINVAL for options that make no sense, an fd:N that does not
- * listen, or a unix socket without a name (to which the kernel would give one that anybody can find); the
- * errno of socket, bind or listen (-EADDRINUSE, -EACCES …); -ENOMEM; -ECANCELED while the context is being freed. After a failure no handler is called.
+ * Returns 0; an error of rota_address_parse; -EINVAL for options that make no sense, an fd:N that
+ * does not listen, or a unix socket without a name (to which the kernel would give one that anybody
+ * can find); the errno of socket, bind or listen (-EADDRINUSE, -EACCES …); -ENOMEM; -ECANCELED
+ * while the context is being freed. After a failure no handler is called.
  */
-ROTA_API int rota_listen(struct rota_context *ctx, const char *text, const struct rota_listener_options *options,
-	const struct rota_listener_handlers *handlers, void *userdata, struct rota_listener **ret_listener);
+ROTA_API int rota_listen(struct rota_context *ctx, const char *text,
+	const struct rota_listener_options *options, const struct rota_listener_handlers *handlers,
+	void *userdata, struct rota_listener **ret_listener);
 ROTA_API int rota_listen_address(struct rota_context *ctx, const struct rota_address *address,
-	const struct rota_listener_options *options, const struct rota_listener_handlers *handlers, void *userdata,
-	struct rota_listener **ret_listener);
+	const struct rota_listener_options *options, const struct rota_listener_handlers *handlers,
+	void *userdata, struct rota_listener **ret_listener);
 
 /*
- * Stops accepting; its descriptor is closed before this returns, so connections in the backlog are reset. Streams that were
- * accepted are not touched. on_close follows. Idempotent.
+ * Stops accepting; its descriptor is closed before this returns, so connections in the backlog are
+ * reset. Streams that were accepted are not touched. on_close follows. Idempotent.
  */
 ROTA_API void rota_listener_close(struct rota_listener *listener);
 
-/* The address that it listens on; for port 0, the port that it got. 0 or a negative errno; -ENOTCONN once closed. */
-ROTA_API int rota_listener_address(const struct rota_listener *listener, struct rota_address *ret_address);
+/*
+ * The address that it listens on; for port 0, the port that it got. 0 or a negative errno;
+ * -ENOTCONN once closed.
+ */
+ROTA_API int rota_listener_address(const struct rota_listener *listener,
+	struct rota_address *ret_address);
 
 ROTA_API struct rota_context *rota_listener_context(const struct rota_listener *listener);
 

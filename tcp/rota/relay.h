@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rota: relays. A relay joins two streams: what comes from one is sent to the other, with a bounded window. An end of one side
- * is carried over as an end, a reset or a truncation as a reset.
+ * Rota: relays. A relay joins two streams: what comes from one is sent to the other, with a bounded
+ * window. An end of one side is carried over as an end, a reset or a truncation as a reset.
  */
 #ifndef ROTA_RELAY_H
 #define ROTA_RELAY_H
@@ -29,7 +29,8 @@ struct rota_relay_result {
 };
 
 /* Both streams are over: exactly once, last, in a turn. */
-typedef void rota_relay_fn(struct rota_relay *relay, const struct rota_relay_result *result, void *userdata);
+typedef void rota_relay_fn(struct rota_relay *relay, const struct rota_relay_result *result,
+	void *userdata);
 
 /* Begin with ROTA_RELAY_OPTIONS_INIT, whose values are in brackets. */
 struct rota_relay_options {
@@ -43,15 +44,18 @@ struct rota_relay_options {
 	}
 
 /*
- * Joins two streams of one context. Takes both: their handlers, their on_close included, are not called again, and only
- * rota_relay_abort ends them. Either may still be connecting. What was received and not taken is relayed first; pauses are
- * lifted. options, NULL for the defaults, are copied.
+ * Joins two streams of one context. Takes both: their handlers, their on_close included, are not
+ * called again, and only rota_relay_abort ends them. Either may still be connecting. What was
+ * received and not taken is relayed first; pauses are lifted. options, NULL for the defaults, are
+ * copied.
  *
- * Returns 0; -EINVAL when both are the same, of two contexts, or in a relay, or the window is 0; -ENOTCONN when one is over or
- * being closed; -ENOMEM. After a failure the streams are as they were.
+ * Returns 0; -EINVAL when both are the same, of two contexts, or in a relay, or the window is 0;
+ * -ENOTCONN when one is over or being closed; -ENOMEM. After a failure the streams are as they
+ * were.
  */
-ROTA_API int rota_relay(struct rota_stream *a, struct rota_stream *b, const struct rota_relay_options *options,
-	rota_relay_fn *on_done, void *userdata, struct rota_relay **ret_relay);
+ROTA_API int rota_relay(struct rota_stream *a, struct rota_stream *b,
+	const struct rota_relay_options *options, rota_relay_fn *on_done, void *userdata,
+	struct rota_relay **ret_relay);
 
 /* Resets both streams at once; on_done follows. Idempotent. */
 ROTA_API void rota_relay_abort(struct rota_relay *relay);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rota: streams, connections of bytes. A stream comes from a listener (<rota/listener.h>) or from rota_connect
- * (<rota/connect.h>) and belongs to the library: its pointer is good until its on_close has returned, there is no free, and
- * on_close comes exactly once, last, and never inside the call that caused it.
+ * Rota: streams, connections of bytes. A stream comes from a listener (<rota/listener.h>) or from
+ * rota_connect (<rota/connect.h>) and belongs to the library: its pointer is good until its
+ * on_close has returned, there is no free, and on_close comes exactly once, last, and never inside
+ * the call that caused it.
  *
- * Handlers are called in turns only. In any of them every call is legal, on this stream and on others, closing and aborting
- * included. Sizes are in bytes. All calls are for the context's own thread.
+ * Handlers are called in turns only. In any of them every call is legal, on this stream and on
+ * others, closing and aborting included. Sizes are in bytes. All calls are for the context's own
+ * thread.
  */
 #ifndef ROTA_STREAM_H
 #define ROTA_STREAM_H
@@ -28,24 +30,37 @@ enum rota_phase {
 	ROTA_PHASE_CLOSING, /* after rota_stream_close, or after both ends were finished */
 };
 
-/* X(name, word): why a stream or listener ended. */
+/*
+ * X(name, word): why a stream or listener ended.
+ *
+ *   clean       both ends finished: all was given to the kernel, and the peer's end came
+ *   truncated   the transport ended where the protocol on it had not (TLS without close_notify)
+ *   reset       the peer, or something between, cut it off
+ *   … timeout   see the timeouts of struct rota_stream_options; write stall is one
+ *   refused     nobody listens there; also a connection that met itself
+ *   local       rota_stream_abort, a handler's error, rota_context_free
+ *   cancelled   closed or aborted before it was open
+ *   limit       as much input was kept as may be, and on_data took nothing of it
+ *   tls         the TLS protocol failed
+ *   system      the kernel said no: see error
+ */
 #define ROTA_REASONS(X) \
-	X(ROTA_REASON_CLEAN, "clean")                        /* both ends finished, everything was delivered to the kernel and the peer's end came */ \
-	X(ROTA_REASON_TRUNCATED, "truncated")                /* the transport ended where the protocol on it had not (TLS without close_notify) */ \
-	X(ROTA_REASON_RESET, "reset")                        /* the peer, or something between, cut it off */ \
-	X(ROTA_REASON_TIMEOUT_CONNECT, "connect timeout")    \
+	X(ROTA_REASON_CLEAN, "clean") \
+	X(ROTA_REASON_TRUNCATED, "truncated") \
+	X(ROTA_REASON_RESET, "reset") \
+	X(ROTA_REASON_TIMEOUT_CONNECT, "connect timeout") \
 	X(ROTA_REASON_TIMEOUT_HANDSHAKE, "handshake timeout") \
-	X(ROTA_REASON_TIMEOUT_IDLE, "idle timeout")          \
-	X(ROTA_REASON_TIMEOUT_WRITE_STALL, "write stall")    /* the peer took nothing for that long though something was to be sent */ \
+	X(ROTA_REASON_TIMEOUT_IDLE, "idle timeout") \
+	X(ROTA_REASON_TIMEOUT_WRITE_STALL, "write stall") \
 	X(ROTA_REASON_TIMEOUT_HALF_CLOSED, "half-closed timeout") \
-	X(ROTA_REASON_TIMEOUT_LIFETIME, "lifetime over")     \
-	X(ROTA_REASON_TIMEOUT_CLOSE, "close timeout")        /* closing, the flush or the peer's end took too long */ \
-	X(ROTA_REASON_REFUSED, "refused")                    /* nobody listens there, or self-connect */ \
-	X(ROTA_REASON_LOCAL, "local")                        /* rota_stream_abort, a handler's error, rota_context_free */ \
-	X(ROTA_REASON_CANCELLED, "cancelled")                /* rota_stream_abort or close before it was open */ \
-	X(ROTA_REASON_LIMIT, "limit")                        /* the input limit was full and nothing was taken */ \
-	X(ROTA_REASON_TLS, "tls")                            /* the TLS protocol failed */ \
-	X(ROTA_REASON_SYSTEM, "system")                      /* the kernel said no: see error */
+	X(ROTA_REASON_TIMEOUT_LIFETIME, "lifetime over") \
+	X(ROTA_REASON_TIMEOUT_CLOSE, "close timeout") \
+	X(ROTA_REASON_REFUSED, "refused") \
+	X(ROTA_REASON_LOCAL, "local") \
+	X(ROTA_REASON_CANCELLED, "cancelled") \
+	X(ROTA_REASON_LIMIT, "limit") \
+	X(ROTA_REASON_TLS, "tls") \
+	X(ROTA_REASON_SYSTEM, "system")
 
 enum rota_reason {
 #define ROTA_REASON_CODE(name, word) name,
@@ -69,39 +84,52 @@ struct rota_close_info {
 };
 
 /*
- * What a stream tells its user. Every member may be NULL. The table must outlive the streams that use it.
+ * What a stream tells its user. Every member may be NULL. The table must outlive the streams that
+ * use it.
  */
 struct rota_stream_handlers {
-	/* The stream is open: connected, and shaken hands. Not before, but possibly after, data may be sent. */
+	/*
+	 * The stream is open: connected, and shaken hands. Not before, but possibly after, data may
+	 * be sent.
+	 */
 	void (*on_open)(struct rota_stream *stream, void *userdata);
 
 	/*
-	 * Input. Returns how many of the len bytes it took, 0 to len; the rest is kept and offered again, contiguous, when more
-	 * has come, when output that had been full has drained, or after rota_stream_resume: who leaves bytes for a reason of its
-	 * own pauses. A negative return closes the stream with that error, at once (reason local). bytes live until it returns.
-	 * NULL: input is thrown away.
+	 * Input. Returns how many of the len bytes it took, 0 to len; the rest is kept and offered
+	 * again, contiguous, when more has come, when output that had been full has drained, or
+	 * after rota_stream_resume: who leaves bytes for a reason of its own pauses. A negative
+	 * return closes the stream with that error, at once (reason local). bytes live until it
+	 * returns. NULL: input is thrown away.
 	 */
-	ssize_t (*on_data)(struct rota_stream *stream, const void *bytes, size_t len, void *userdata);
+	ssize_t (*on_data)(struct rota_stream *stream, const void *bytes, size_t len,
+		void *userdata);
 
-	/* After a send was refused with -ROTA_EFULL: output is below its low mark again. Exactly once for each such time. */
+	/*
+	 * After a send was refused with -ROTA_EFULL: output is below its low mark again. Exactly
+	 * once for each such time.
+	 */
 	void (*on_drain)(struct rota_stream *stream, void *userdata);
 
 	/*
-	 * The peer has ended its side; everything it sent has been offered. Waits while the stream is paused. Once this side is
-	 * ended too (rota_stream_end or rota_stream_close) the stream closes. NULL: close after flushing.
+	 * The peer has ended its side; everything it sent has been offered. Waits while the stream
+	 * is paused. Once this side is ended too (rota_stream_end or rota_stream_close) the stream
+	 * closes. NULL: close after flushing.
 	 */
 	void (*on_end)(struct rota_stream *stream, void *userdata);
 
 	/*
-	 * The stream is over: exactly once, last. why and stream are dead when it returns. Input that was kept has been offered before,
-	 * unless the stream was closed or aborted, or is paused: then why->unread counts it.
+	 * The stream is over: exactly once, last. why and stream are dead when it returns. Input
+	 * that was kept has been offered before, unless the stream was closed or aborted, or is
+	 * paused: then why->unread counts it.
 	 */
-	void (*on_close)(struct rota_stream *stream, const struct rota_close_info *why, void *userdata);
+	void (*on_close)(struct rota_stream *stream, const struct rota_close_info *why,
+		void *userdata);
 };
 
 /*
- * Options of streams. Copied when a listener or a connection is made, then shared by its streams and immutable. Begin with
- * ROTA_STREAM_OPTIONS_INIT, whose values are in brackets. A timeout of ROTA_NEVER is none; none may be 0 or less.
+ * Options of streams. Copied when a listener or a connection is made, then shared by its streams
+ * and immutable. Begin with ROTA_STREAM_OPTIONS_INIT, whose values are in brackets. A timeout of
+ * ROTA_NEVER is none; none may be 0 or less.
  */
 struct rota_stream_options {
 	size_t size; /* of this struct, set by _INIT */
@@ -132,33 +160,38 @@ struct rota_stream_options {
 
 #define ROTA_STREAM_OPTIONS_INIT \
 	{ \
-		sizeof(struct rota_stream_options), NULL, 0, 64u << 10, 1u << 20, 256u << 10, 10 * ROTA_SECOND, 10 * ROTA_SECOND, \
-			10 * ROTA_MINUTE, 10 * ROTA_SECOND, 30 * ROTA_SECOND, ROTA_NEVER, 5 * ROTA_SECOND, 0, 10, 3, 0, true, false \
+		sizeof(struct rota_stream_options), NULL, 0, 64u << 10, 1u << 20, 256u << 10, \
+			10 * ROTA_SECOND, 10 * ROTA_SECOND, 10 * ROTA_MINUTE, 10 * ROTA_SECOND, \
+			30 * ROTA_SECOND, ROTA_NEVER, 5 * ROTA_SECOND, 0, 10, 3, 0, true, false \
 	}
 
 /*
- * Sends len bytes: takes all of them or none. Returns 0 when it took them: they will be given to the kernel in order, before
- * the stream's end unless that is an abort or a failure, which on_close tells with the number unsent. -ROTA_EFULL when output
- * is above its high mark: nothing was taken, and exactly one on_drain follows. -ENOMEM. -ENOTCONN when this side has been
- * ended or the stream is over. I/O errors are never told here.
+ * Sends len bytes: takes all of them or none. Returns 0 when it took them: they will be given to
+ * the kernel in order, before the stream's end unless that is an abort or a failure, which on_close
+ * tells with the number unsent. -ROTA_EFULL when output is above its high mark: nothing was taken,
+ * and exactly one on_drain follows. -ENOMEM. -ENOTCONN when this side has been ended or the stream
+ * is over. I/O errors are never told here.
  *
- * The bytes are copied, except those of the buffer that on_data was just given, which are written from there. In a turn the
- * stream being called back writes once, when its handler returns or 64 KiB have gathered; any other when the phase of the turn
- * ends; outside a turn at once; before the stream is open they are queued.
+ * The bytes are copied, except those of the buffer that on_data was just given, which are written
+ * from there. In a turn the stream being called back writes once, when its handler returns or 64
+ * KiB have gathered; any other when the phase of the turn ends; outside a turn at once; before the
+ * stream is open they are queued.
  */
 ROTA_API int rota_stream_send(struct rota_stream *stream, const void *bytes, size_t len);
 
 /*
- * Says that the bytes given to rota_stream_send_ref are no longer needed. Called in a turn (or in rota_context_free), never inside
- * another call; any call is legal in it.
+ * Says that the bytes given to rota_stream_send_ref are no longer needed. Called in a turn (or in
+ * rota_context_free), never inside another call; any call is legal in it.
  */
 typedef void rota_release_fn(const void *bytes, size_t len, void *arg);
 
 /*
- * The same without a copy: the bytes must stay as they are until release is called, exactly once: when they have been given to
- * the kernel, or when the stream is over. On failure release is not called and the bytes are still the caller's.
+ * The same without a copy: the bytes must stay as they are until release is called, exactly once:
+ * when they have been given to the kernel, or when the stream is over. On failure release is not
+ * called and the bytes are still the caller's.
  */
-ROTA_API int rota_stream_send_ref(struct rota_stream *stream, const void *bytes, size_t len, rota_release_fn *release, void *arg);
+ROTA_API int rota_stream_send_ref(struct rota_stream *stream, const void *bytes, size_t len,
+	rota_release_fn *release, void *arg);
 
 /* Bytes that were sent and that the kernel has not got yet. */
 ROTA_API size_t rota_stream_unsent(const struct rota_stream *stream);
@@ -173,35 +206,43 @@ ROTA_API void rota_stream_pause(struct rota_stream *stream);
 ROTA_API void rota_stream_resume(struct rota_stream *stream);
 
 /*
- * Calls on_data only once n bytes are there, or the end. 0 or 1: as soon as there are any. Stays until changed. -EMSGSIZE
- * when n is more than input_limit.
+ * Calls on_data only once n bytes are there, or the end. 0 or 1: as soon as there are any. Stays
+ * until changed. -EMSGSIZE when n is more than input_limit.
  */
 ROTA_API int rota_stream_need(struct rota_stream *stream, size_t n);
 
 /*
- * Ends this side: what was sent is flushed, then the peer sees an end; input goes on. Idempotent. When the peer has ended too,
- * the stream closes, clean.
+ * Ends this side: what was sent is flushed, then the peer sees an end; input goes on. Idempotent.
+ * When the peer has ended too, the stream closes, clean.
  */
 ROTA_API void rota_stream_end(struct rota_stream *stream);
 
 /*
- * Closes in order: flushes, ends this side, then reads and throws away what still comes until the peer's end, all within
- * close_timeout; then on_close. No other handler is called any more. Before the stream is open it is cancelled. Idempotent.
+ * Closes in order: flushes, ends this side, then reads and throws away what still comes until the
+ * peer's end, all within close_timeout; then on_close. No other handler is called any more. Before
+ * the stream is open it is cancelled. Idempotent.
  */
 ROTA_API void rota_stream_close(struct rota_stream *stream);
 
-/* Cuts off: the connection is reset at once, what was not sent is lost; then on_close (reason local, or cancelled). Idempotent. */
+/*
+ * Cuts off: the connection is reset at once, what was not sent is lost; then on_close (reason
+ * local, or cancelled). Idempotent.
+ */
 ROTA_API void rota_stream_abort(struct rota_stream *stream);
 
 /*
- * Changes the handlers and what is given to them, as an upgrade does; from the next call on. What the old ones did not take is
- * offered to the new ones.
+ * Changes the handlers and what is given to them, as an upgrade does; from the next call on. What
+ * the old ones did not take is offered to the new ones.
  */
-ROTA_API void rota_stream_set_handlers(struct rota_stream *stream, const struct rota_stream_handlers *handlers, void *userdata);
+ROTA_API void rota_stream_set_handlers(struct rota_stream *stream,
+	const struct rota_stream_handlers *handlers, void *userdata);
 ROTA_API void rota_stream_set_userdata(struct rota_stream *stream, void *userdata);
 ROTA_API void *rota_stream_userdata(const struct rota_stream *stream);
 
-/* The options.session_size bytes that were allocated with the stream, aligned for any type; NULL when that is 0. */
+/*
+ * The options.session_size bytes that were allocated with the stream, aligned for any type; NULL
+ * when that is 0.
+ */
 ROTA_API void *rota_stream_session(struct rota_stream *stream);
 
 ROTA_API struct rota_context *rota_stream_context(const struct rota_stream *stream);
@@ -209,7 +250,10 @@ ROTA_API struct rota_context *rota_stream_context(const struct rota_stream *stre
 /* Whether it is open: after on_open, before its close was asked for or has happened. */
 ROTA_API bool rota_stream_is_open(const struct rota_stream *stream);
 
-/* The addresses of both ends, asked of the kernel. 0; -ENOTCONN when there is no connection (any more); another errno. */
+/*
+ * The addresses of both ends, asked of the kernel. 0; -ENOTCONN when there is no connection (any
+ * more); another errno.
+ */
 ROTA_API int rota_stream_local(const struct rota_stream *stream, struct rota_address *ret_address);
 ROTA_API int rota_stream_peer(const struct rota_stream *stream, struct rota_address *ret_address);
 
@@ -217,8 +261,8 @@ ROTA_API int rota_stream_peer(const struct rota_stream *stream, struct rota_addr
 typedef void rota_stream_fn(struct rota_stream *stream, void *userdata);
 
 /*
- * Calls visit for every stream of the context that is connecting, open or closing, in no particular order; those that visit opens
- * may be left out. To drain: close the listeners, then each stream.
+ * Calls visit for every stream of the context that is connecting, open or closing, in no particular
+ * order; those that visit opens may be left out. To drain: close the listeners, then each stream.
  */
 ROTA_API void rota_stream_each(struct rota_context *ctx, rota_stream_fn *visit, void *userdata);
 
