@@ -11,7 +11,7 @@
 
 #include <rota/address.h>
 
-/* A listening socket and its address; the next connection that it has; a connection to an address. */
+/* A listening socket and its address; its next connection; a connection to an address. */
 int raw_listen(const char *text, int backlog, char ret_text[ROTA_ADDRESS_TEXT]);
 int raw_accept(int fd);
 int raw_connect(const char *text);

@@ -40,7 +40,7 @@ struct flow {
 void relayed_open(struct rota_context *ctx, struct relayed *relayed,
 	const struct rota_stream_options *options);
 
-/* The same with b by a unix socket, whose buffers are small; and without b, which the test connects. */
+/* The same with b by a unix socket, whose buffers are small; and without b, which is the test's. */
 void relayed_open_unix(struct rota_context *ctx, struct relayed *relayed,
 	const struct rota_stream_options *options);
 void relayed_open_a(struct rota_context *ctx, struct relayed *relayed,

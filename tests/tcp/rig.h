@@ -91,7 +91,7 @@ struct rota_listener_options door_options(void);
 int door_open(struct rota_context *ctx, struct door *door, const char *text,
 	const struct rota_listener_options *options);
 
-/* Take turns, at most ten seconds, until the number is as large, or the descriptor has something. */
+/* Take turns, for ten seconds at most, until the number is as large, or fd has something. */
 void wait_for(struct rota_context *ctx, const int *number, int value);
 void wait_for_size(struct rota_context *ctx, const size_t *size, size_t value);
 void wait_for_input(struct rota_context *ctx, int fd);

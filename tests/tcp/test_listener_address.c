@@ -169,7 +169,7 @@ listen__unix_path_in_use__is_refused_and_goes_on(void **state)
 	int peer;
 
 	assert_int_equal(refusal(ctx, text, NULL), -EADDRINUSE);
-	/* The one that listens there may have been asked whether it lives, and that may have been a peer. */
+	/* Whoever listens there may have been asked whether it lives, by connecting. */
 	assert_in_range(door->accepted, 1, 2);
 	peer = raw_connect(text);
 	wait_for(ctx, &door->accepted, door->accepted + 1);

@@ -405,7 +405,7 @@ firehose__on_the_smallest_budget__leaves_every_pinger_its_turn(void **state)
 
 	open_race(ctx, &race);
 	vars.budget = 1;
-	/* One handler a turn. Each of the others can be before a pinger once for each 64 that wait. */
+	/* One handler a turn. Each hose can be before a pinger once for each 64 that wait. */
 	turns = run_round(ctx, &race, &vars, 2 * PINGERS);
 	assert_in_range(turns, PINGERS, PINGERS + 4 * (PINGERS / 64 + 4));
 	close_race(&race);
@@ -448,7 +448,7 @@ be_many(const char *text, int control)
 		if (!connect_batch(peers + i, BATCH, &address))
 			return 2;
 	}
-	/* Resets leave no ports behind that would wait for minutes; the last ones leave in order. */
+	/* Resets leave no ports behind that wait for minutes; the last ones leave in order. */
 	for (int i = 0; i < MANY - BATCH; i++)
 		(void)setsockopt(peers[i], SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 	if (write(control, "y", 1) != 1 || read(control, &byte, 1) != 0)
