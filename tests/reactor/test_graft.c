@@ -359,12 +359,36 @@ fd__after_all_that_may_happen_to_targets__is_the_same_object(void **state)
 	ungraft(ctx);
 }
 
+/* What was stopped before somebody asked for the descriptor is still known to libev's epoll then. */
+static void
+fd__asked_for_late__does_not_tell_of_what_was_stopped_before(void **state)
+{
+	struct fixture *fixture = *state;
+	struct rota_context *ctx = fixture->ctx;
+	struct peer before;
+
+	if (poll_host_is_impossible())
+		skip();
+	peer_open(ctx, &before, "before");
+	assert_int_equal(rota_dispatch_once(ctx, 0, NULL), 0);
+	rota_target_stop(ctx, &before.target);
+	write_byte(before.pair[1]);
+	graft(state);
+	assert_false(poll_host_is_woken(&grafted.host));
+	assert_int_equal(rota_target_start(ctx, &before.target, ROTA_READABLE), 0);
+	settle();
+	assert_trace("before:1");
+	peer_close(ctx, &before);
+	ungraft(ctx);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		fixture_test(fd__nothing_ready__is_not_readable),
 		fixture_test(fd__post__is_readable),
+		fixture_test(fd__asked_for_late__does_not_tell_of_what_was_stopped_before),
 		fixture_test(fd__paused_and_resumed_between_turns__obeys_before_the_call_returns),
 		fixture_test(fd__stopped_and_started_between_turns__obeys_before_the_call_returns),
 		fixture_test(event__after_changes_in_one_turn__is_not_missed),

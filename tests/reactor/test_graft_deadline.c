@@ -192,6 +192,10 @@ deadline__stopped__is_now_and_the_loop_ends(void **state)
 
 /* rota_context_on_change */
 
+/* What handlers are given, and write. */
+static char word_look[] = "look";
+static char word_other[] = "other";
+
 static void
 on_change(struct rota_context *ctx, void *userdata)
 {
@@ -202,7 +206,7 @@ on_change(struct rota_context *ctx, void *userdata)
 static void
 observe(struct rota_context *ctx, struct rota_dispatchvars *vars)
 {
-	assert_int_equal(rota_context_on_change(ctx, on_change, "look"), 0);
+	assert_int_equal(rota_context_on_change(ctx, on_change, word_look), 0);
 	begin(ctx, vars);
 	assert_int_equal(rota_context_next_deadline(ctx, vars), 1100);
 }
@@ -216,7 +220,7 @@ observer__there_is_one__is_the_only_one(void **state)
 
 	rota_task_init(&task, on_task);
 	observe(ctx, &vars);
-	assert_int_equal(rota_context_on_change(ctx, on_change, "other"), -EBUSY);
+	assert_int_equal(rota_context_on_change(ctx, on_change, word_other), -EBUSY);
 	assert_int_equal(rota_task_add(ctx, &task), 0);
 	assert_trace("look");
 	rota_task_remove(ctx, &task);
@@ -224,7 +228,7 @@ observer__there_is_one__is_the_only_one(void **state)
 	assert_int_equal(rota_context_next_deadline(ctx, &vars), 1100);
 	assert_int_equal(rota_task_add(ctx, &task), 0);
 	assert_trace("");
-	assert_int_equal(rota_context_on_change(ctx, on_change, "other"), 0);
+	assert_int_equal(rota_context_on_change(ctx, on_change, word_other), 0);
 	assert_int_equal(rota_context_next_deadline(ctx, &vars), 1000);
 	rota_task_remove(ctx, &task);
 }
@@ -326,7 +330,7 @@ observer__start_finds_readiness__is_told(void **state)
 	if (poll_host_is_impossible())
 		skip();
 	assert_in_range(rota_context_fd(ctx), 0, INT16_MAX);
-	assert_int_equal(rota_context_on_change(ctx, on_change, "look"), 0);
+	assert_int_equal(rota_context_on_change(ctx, on_change, word_look), 0);
 	assert_int_equal(rota_turn_begin(ctx, &vars), ROTA_CONTINUE);
 	peer_open(ctx, &peer, "io");
 	rota_target_stop(ctx, &peer.target);

@@ -5,6 +5,7 @@
  */
 #include <rota/context.h>
 
+#include <errno.h>
 #include <time.h>
 
 #include <rota/timer.h>
@@ -97,6 +98,52 @@ wait__after_shorter_and_longer_ones_that_were_ended__lasts_as_long_as_asked(void
 	peer_close(ctx, &peer);
 }
 
+/* A handler that takes its time. */
+static int
+stall(struct rota_context *ctx, struct rota_dispatchvars *vars)
+{
+	struct timespec now;
+	rota_time until;
+
+	(void)ctx;
+	(void)vars;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	until = now.tv_sec * ROTA_SECOND + now.tv_nsec + 40 * ROTA_MILLISECOND;
+	while (now.tv_sec * ROTA_SECOND + now.tv_nsec < until)
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	return 0;
+}
+
+static bool
+is_never(struct rota_context *ctx, void *userdata)
+{
+	(void)ctx;
+	(void)userdata;
+	return false;
+}
+
+/* libev's timer of before the stall ends the next dispatch early, but not a loop of them. */
+static void
+wait__after_a_stall__lasts_as_long_as_asked(void **state)
+{
+	static const int milliseconds[] = { 100, 60, 10 };
+	struct rota_context *ctx = context_of(state);
+	struct peer peer;
+
+	peer_open(ctx, &peer, "io");
+	peer.then = stall;
+	for (int i = 0; i < 3; i++) {
+		rota_time timeout = milliseconds[i] * ROTA_MILLISECOND;
+		rota_time since;
+
+		end_wait_early(ctx, &peer, 60 * ROTA_MILLISECOND);
+		since = rota_context_now(ctx);
+		assert_int_equal(rota_wait(ctx, is_never, NULL, timeout), -ETIMEDOUT);
+		assert_true(rota_context_now(ctx) - since >= timeout);
+	}
+	peer_close(ctx, &peer);
+}
+
 static int
 on_timer(struct rota_context *ctx, struct rota_timer *timer)
 {
@@ -170,6 +217,7 @@ main(void)
 		libev_test(wait__nothing_happens__lasts_as_long_as_asked),
 		libev_test(
 			wait__after_shorter_and_longer_ones_that_were_ended__lasts_as_long_as_asked),
+		libev_test(wait__after_a_stall__lasts_as_long_as_asked),
 		libev_test(wait__a_timer_is_due_before__ends_with_its_handler),
 		libev_test(wait__longer_than_the_backends_longest__goes_on),
 		libev_test(wait__a_timer_is_due_in_hours__ends_with_its_handler),

@@ -303,6 +303,10 @@ meter__hooks_and_facades__are_metered_alike(void **state)
 
 /* The log */
 
+/* What handlers are given, and write. */
+static char word_a[] = "a";
+static char word_b[] = "b";
+
 static void
 on_log(struct rota_context *ctx, int level, const char *line, void *userdata)
 {
@@ -320,12 +324,12 @@ log__set__gets_the_lines(void **state)
 	memset(longer, 'x', sizeof longer - 1);
 	longer[sizeof longer - 1] = '\0';
 	rota__notice(ctx, LOG_WARNING, "nobody");
-	rota_context_on_log(ctx, on_log, "a");
+	rota_context_on_log(ctx, on_log, word_a);
 	rota__notice(ctx, LOG_WARNING, "line %d", 1);
 	assert_trace("a:4:6:line 1");
 	rota__notice(ctx, LOG_ERR, "%s", longer);
 	assert_trace("a:3:255:xxxxxxxx");
-	rota_context_on_log(ctx, on_log, "b");
+	rota_context_on_log(ctx, on_log, word_b);
 	rota__notice(ctx, LOG_DEBUG, "%s", "");
 	assert_trace("b:7:0:");
 	rota_context_on_log(ctx, NULL, NULL);

@@ -26,6 +26,13 @@ context_of(void **state)
 	return fixture->ctx;
 }
 
+/* What handlers are given, and write. */
+static char word_a[] = "a";
+static char word_b[] = "b";
+static char word_first[] = "first";
+static char word_second[] = "second";
+static char word_victim[] = "victim";
+
 static int
 on_signal(struct rota_context *ctx, struct rota_signal *signal, void *userdata)
 {
@@ -87,7 +94,7 @@ disposition__started_and_stopped__is_as_it_was(void **state)
 	sigaddset(&before.sa_mask, SIGHUP);
 	assert_int_equal(sigaction(SIGUSR2, &before, NULL), 0);
 	memset(&signal, 0, sizeof signal);
-	assert_int_equal(rota_signal_start(ctx, &signal, SIGUSR2, on_signal, "a"), 0);
+	assert_int_equal(rota_signal_start(ctx, &signal, SIGUSR2, on_signal, word_a), 0);
 	assert_int_equal(signal.number, SIGUSR2);
 	assert_true(disposition_of(SIGUSR2).sa_sigaction != on_own);
 	rota_signal_stop(ctx, &signal);
@@ -108,7 +115,7 @@ disposition__ignored_before__is_ignored_after(void **state)
 	struct rota_signal signal = ROTA_SIGNAL_INIT;
 
 	set_disposition(SIGUSR2, SIG_IGN);
-	assert_int_equal(rota_signal_start(ctx, &signal, SIGUSR2, on_signal, "a"), 0);
+	assert_int_equal(rota_signal_start(ctx, &signal, SIGUSR2, on_signal, word_a), 0);
 	assert_true(disposition_of(SIGUSR2).sa_handler != SIG_IGN);
 	rota_signal_stop(ctx, &signal);
 	assert_true(disposition_of(SIGUSR2).sa_handler == SIG_IGN);
@@ -124,7 +131,7 @@ disposition__context_freed__is_as_it_was(void **state)
 	(void)state;
 	set_disposition(SIGUSR2, SIG_IGN);
 	assert_int_equal(rota_context_new(&ctx), 0);
-	assert_int_equal(rota_signal_start(ctx, &signal, SIGUSR2, on_signal, "a"), 0);
+	assert_int_equal(rota_signal_start(ctx, &signal, SIGUSR2, on_signal, word_a), 0);
 	assert_int_equal(rota_context_free(ctx), 0);
 	assert_int_equal(signal.number, 0);
 	assert_true(disposition_of(SIGUSR2).sa_handler == SIG_IGN);
@@ -141,10 +148,10 @@ disposition__of_pipe_and_child__is_never_touched(void **state)
 
 	for (int i = 0; i < 2; i++) {
 		assert_true(disposition_of(numbers[i]).sa_handler == SIG_DFL);
-		assert_int_equal(rota_signal_start(ctx, &signal, numbers[i], on_signal, "a"),
+		assert_int_equal(rota_signal_start(ctx, &signal, numbers[i], on_signal, word_a),
 			-EINVAL);
 	}
-	assert_int_equal(rota_signal_start(ctx, &signal, SIGUSR1, on_signal, "a"), 0);
+	assert_int_equal(rota_signal_start(ctx, &signal, SIGUSR1, on_signal, word_a), 0);
 	peer_open(ctx, &peer, "io");
 	write_byte(peer.pair[1]);
 	assert_int_equal(dispatch(ctx), 1);
@@ -166,14 +173,14 @@ start__not_a_signal_that_can_be_had__is_refused(void **state)
 	struct rota_signal signal = ROTA_SIGNAL_INIT;
 
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-		int r = rota_signal_start(ctx, &signal, numbers[i], on_signal, "a");
+		int r = rota_signal_start(ctx, &signal, numbers[i], on_signal, word_a);
 
 		assert_int_equal(r, -EINVAL);
 		assert_int_equal(signal.number, 0);
 		rota_signal_stop(ctx, &signal);
 	}
 	assert_int_equal(rota_signal_start(ctx, &signal, SIGUSR1, NULL, NULL), -EINVAL);
-	assert_int_equal(rota_signal_start(ctx, &signal, SIGRTMIN + 1, on_signal, "a"), 0);
+	assert_int_equal(rota_signal_start(ctx, &signal, SIGRTMIN + 1, on_signal, word_a), 0);
 	rota_signal_stop(ctx, &signal);
 }
 
@@ -186,22 +193,23 @@ start__some_context_has_it__is_busy(void **state)
 	struct rota_context *other;
 
 	assert_int_equal(rota_context_new(&other), 0);
-	assert_int_equal(rota_signal_start(ctx, &first, SIGUSR1, on_signal, "first"), 0);
-	assert_int_equal(rota_signal_start(ctx, &second, SIGUSR1, on_signal, "second"), -EBUSY);
-	assert_int_equal(rota_signal_start(other, &second, SIGUSR1, on_signal, "second"), -EBUSY);
+	assert_int_equal(rota_signal_start(ctx, &first, SIGUSR1, on_signal, word_first), 0);
+	assert_int_equal(rota_signal_start(ctx, &second, SIGUSR1, on_signal, word_second), -EBUSY);
+	assert_int_equal(rota_signal_start(other, &second, SIGUSR1, on_signal, word_second),
+		-EBUSY);
 	rota_signal_stop(other, &second);
 	assert_int_equal(raise(SIGUSR1), 0);
 	assert_int_equal(dispatch(other), 0);
 	assert_int_equal(dispatch(ctx), 1);
 	assert_trace("first:10");
 	rota_signal_stop(ctx, &first);
-	assert_int_equal(rota_signal_start(other, &second, SIGUSR1, on_signal, "second"), 0);
+	assert_int_equal(rota_signal_start(other, &second, SIGUSR1, on_signal, word_second), 0);
 	assert_int_equal(raise(SIGUSR1), 0);
 	assert_int_equal(dispatch(ctx), 0);
 	assert_int_equal(dispatch(other), 1);
 	assert_trace("second:10");
 	assert_int_equal(rota_context_free(other), 0);
-	assert_int_equal(rota_signal_start(ctx, &first, SIGUSR1, on_signal, "first"), 0);
+	assert_int_equal(rota_signal_start(ctx, &first, SIGUSR1, on_signal, word_first), 0);
 	rota_signal_stop(ctx, &first);
 }
 
@@ -214,8 +222,8 @@ signals__come_more_than_once_before_a_turn__are_one_call(void **state)
 	struct rota_signal a = ROTA_SIGNAL_INIT;
 	struct rota_signal b = ROTA_SIGNAL_INIT;
 
-	assert_int_equal(rota_signal_start(ctx, &a, SIGUSR1, on_signal, "a"), 0);
-	assert_int_equal(rota_signal_start(ctx, &b, SIGUSR2, on_signal, "b"), 0);
+	assert_int_equal(rota_signal_start(ctx, &a, SIGUSR1, on_signal, word_a), 0);
+	assert_int_equal(rota_signal_start(ctx, &b, SIGUSR2, on_signal, word_b), 0);
 	for (int i = 0; i < 5; i++) {
 		assert_int_equal(raise(SIGUSR2), 0);
 		assert_int_equal(raise(SIGUSR1), 0);
@@ -237,11 +245,11 @@ signal__stopped_before_its_turn__is_not_delivered(void **state)
 	struct rota_context *ctx = context_of(state);
 	struct rota_signal signal = ROTA_SIGNAL_INIT;
 
-	assert_int_equal(rota_signal_start(ctx, &signal, SIGUSR1, on_signal, "a"), 0);
+	assert_int_equal(rota_signal_start(ctx, &signal, SIGUSR1, on_signal, word_a), 0);
 	assert_int_equal(raise(SIGUSR1), 0);
 	rota_signal_stop(ctx, &signal);
 	assert_int_equal(dispatch(ctx), 0);
-	assert_int_equal(rota_signal_start(ctx, &signal, SIGUSR1, on_signal, "b"), 0);
+	assert_int_equal(rota_signal_start(ctx, &signal, SIGUSR1, on_signal, word_b), 0);
 	assert_int_equal(dispatch(ctx), 0);
 	assert_trace("");
 	rota_signal_stop(ctx, &signal);
@@ -264,8 +272,8 @@ signal__stopped_in_a_handler__is_not_delivered(void **state)
 	struct rota_context *ctx = context_of(state);
 	struct rota_signal signal = ROTA_SIGNAL_INIT;
 
-	assert_int_equal(rota_signal_start(ctx, &signal, SIGUSR1, stop_both, "a"), 0);
-	assert_int_equal(rota_signal_start(ctx, &victim, SIGUSR2, on_signal, "victim"), 0);
+	assert_int_equal(rota_signal_start(ctx, &signal, SIGUSR1, stop_both, word_a), 0);
+	assert_int_equal(rota_signal_start(ctx, &victim, SIGUSR2, on_signal, word_victim), 0);
 	assert_int_equal(raise(SIGUSR1), 0);
 	assert_int_equal(raise(SIGUSR2), 0);
 	assert_int_equal(dispatch(ctx), 1);
@@ -288,7 +296,7 @@ signal__raised_in_its_handler__comes_in_the_next_turn(void **state)
 	struct rota_context *ctx = context_of(state);
 	struct rota_signal signal = ROTA_SIGNAL_INIT;
 
-	assert_int_equal(rota_signal_start(ctx, &signal, SIGUSR1, raise_again, "a"), 0);
+	assert_int_equal(rota_signal_start(ctx, &signal, SIGUSR1, raise_again, word_a), 0);
 	assert_int_equal(raise(SIGUSR1), 0);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(rota_dispatch_once(ctx, ROTA_SECOND, NULL), 1);
@@ -323,8 +331,8 @@ signal__fails__is_stopped_and_the_error_handler_decides(void **state)
 	struct rota_signal a = ROTA_SIGNAL_INIT;
 	struct rota_signal b = ROTA_SIGNAL_INIT;
 
-	assert_int_equal(rota_signal_start(ctx, &a, SIGUSR1, on_failing, "a"), 0);
-	assert_int_equal(rota_signal_start(ctx, &b, SIGUSR2, on_signal, "b"), 0);
+	assert_int_equal(rota_signal_start(ctx, &a, SIGUSR1, on_failing, word_a), 0);
+	assert_int_equal(rota_signal_start(ctx, &b, SIGUSR2, on_signal, word_b), 0);
 	assert_int_equal(raise(SIGUSR1), 0);
 	assert_int_equal(raise(SIGUSR2), 0);
 	assert_int_equal(rota_dispatch_once(ctx, 0, on_error), -ROTA_ESTOPPED);
@@ -357,7 +365,7 @@ wait__a_signal_comes__ends_early_and_then_it_is_delivered(void **state)
 	struct rota_signal signal = ROTA_SIGNAL_INIT;
 	rota_time since = rota_context_now(ctx);
 
-	assert_int_equal(rota_signal_start(ctx, &signal, SIGUSR1, on_signal, "a"), 0);
+	assert_int_equal(rota_signal_start(ctx, &signal, SIGUSR1, on_signal, word_a), 0);
 	for (int i = 0; i < 5; i++) {
 		timer_t timer = ring(SIGUSR1, 3000000, 0);
 		int r = rota_dispatch_once(ctx, 30 * ROTA_SECOND, NULL);
@@ -462,7 +470,7 @@ signal__of_another_thread__is_delivered_in_the_contexts(void **state)
 	pthread_t thread;
 	void *result;
 
-	assert_int_equal(rota_signal_start(ctx, &signal, SIGUSR1, on_signal, "a"), 0);
+	assert_int_equal(rota_signal_start(ctx, &signal, SIGUSR1, on_signal, word_a), 0);
 	assert_int_equal(pthread_create(&thread, NULL, raise_in_thread, NULL), 0);
 	assert_int_equal(pthread_join(thread, &result), 0);
 	assert_trace("");
