@@ -58,7 +58,7 @@ line_teardown(void **state)
 	struct line *line = *state;
 	int r;
 
-	peer_close(line);
+	peer_end_close(line);
 	side_reset();
 	/* What is still open ends by this; how is told to nobody. */
 	if (line->side.stream != NULL)
@@ -346,7 +346,7 @@ peer_end(struct line *line)
 }
 
 void
-peer_close(struct line *line)
+peer_end_close(struct line *line)
 {
 	if (line->peer >= 0)
 		close(line->peer);
@@ -359,7 +359,7 @@ peer_reset(struct line *line)
 	const struct linger linger = { .l_onoff = 1, .l_linger = 0 };
 
 	assert_int_equal(setsockopt(line->peer, SOL_SOCKET, SO_LINGER, &linger, sizeof linger), 0);
-	peer_close(line);
+	peer_end_close(line);
 }
 
 /* Counts */

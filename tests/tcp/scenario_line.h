@@ -84,7 +84,7 @@ void peer_sees_end(struct line *line);
 void peer_sees_reset(struct line *line);
 /* Shuts its side down; closes; closes so that the stream gets a reset. */
 void peer_end(struct line *line);
-void peer_close(struct line *line);
+void peer_end_close(struct line *line);
 void peer_reset(struct line *line);
 
 /* Calls of send and sendmsg since the count was last begun; begin_counting begins it. */

@@ -43,7 +43,7 @@ session__of_a_size__is_zeroed_aligned_and_the_streams_own(void **state)
 	for (size_t i = 0; i < 1000; i++)
 		assert_int_equal(session[i], 0);
 	rota_stream_set_handlers(other.side.stream, NULL, NULL);
-	peer_close(&other);
+	peer_end_close(&other);
 }
 
 static void
@@ -189,7 +189,7 @@ streams__opened_and_ended__are_counted_until_on_close(void **state)
 	assert_int_equal(rota_context_streams(line->ctx), 2);
 	line_until(&other, other.side.closes == 1);
 	assert_int_equal(rota_context_streams(line->ctx), 1);
-	peer_close(&other);
+	peer_end_close(&other);
 }
 
 static void
@@ -256,8 +256,8 @@ each__closes_every_stream__drains_the_context(void **state)
 	assert_int_equal(count, 2);
 	peer_sees_end(line);
 	peer_sees_end(&other);
-	peer_close(line);
-	peer_close(&other);
+	peer_end_close(line);
+	peer_end_close(&other);
 	line_closes(line, ROTA_REASON_CLEAN, ROTA_PHASE_CLOSING);
 	line_until(&other, other.side.closes == 1);
 	assert_int_equal(rota_context_streams(line->ctx), 0);

@@ -36,7 +36,7 @@ close__with_output_queued__peer_gets_all(void **state)
 	peer_receive(line, 500000);
 	peer_sees_end(line);
 	assert_trace("open");
-	peer_close(line);
+	peer_end_close(line);
 	line_closes(line, ROTA_REASON_CLEAN, ROTA_PHASE_CLOSING);
 	assert_int_equal(line->side.why.error, 0);
 	assert_int_equal(line->side.why.unsent, 0);
@@ -113,7 +113,7 @@ close__peer_resets__tells_what_was_not_sent(void **state)
 	rota_stream_close(line->side.stream);
 	line_settle(line);
 	unsent = rota_stream_unsent(line->side.stream);
-	peer_close(line);
+	peer_end_close(line);
 	line_closes(line, ROTA_REASON_RESET, ROTA_PHASE_CLOSING);
 	assert_int_equal(line->side.why.unsent, unsent);
 }
@@ -130,7 +130,7 @@ close__after_end__waits_for_the_peer(void **state)
 	rota_stream_end(line->side.stream);
 	line_settle(line);
 	assert_trace("open");
-	peer_close(line);
+	peer_end_close(line);
 	line_closes(line, ROTA_REASON_CLEAN, ROTA_PHASE_CLOSING);
 }
 
@@ -147,7 +147,7 @@ close__drain_is_owed__does_not_tell_it(void **state)
 	rota_stream_close(line->side.stream);
 	peer_receive(line, line->side.said);
 	peer_sees_end(line);
-	peer_close(line);
+	peer_end_close(line);
 	line_closes(line, ROTA_REASON_CLEAN, ROTA_PHASE_CLOSING);
 	assert_trace("open close:clean");
 }
@@ -250,7 +250,7 @@ close__in_on_data__sends_what_that_sent(void **state)
 	peer_say(line, "abc");
 	peer_receive(line, 100);
 	peer_sees_end(line);
-	peer_close(line);
+	peer_end_close(line);
 	line_closes(line, ROTA_REASON_CLEAN, ROTA_PHASE_CLOSING);
 	assert_int_equal(line->side.why.unread, 1);
 	assert_trace("open data:3 close:clean");
@@ -382,7 +382,7 @@ go_through_all(struct line *line)
 	if (line->side.closes == 0)
 		rota_stream_close(line->side.stream);
 	line_until(line, line->side.closes > 0);
-	peer_close(line);
+	peer_end_close(line);
 }
 
 static void
@@ -520,8 +520,8 @@ context_free__with_streams_in_every_state__tells_each(void **state)
 	assert_int_equal(connecting.side.why.reason, ROTA_REASON_CANCELLED);
 	assert_int_equal(connecting.side.why.phase, ROTA_PHASE_CONNECT);
 	close(fd);
-	peer_close(&closing);
-	peer_close(&ended);
+	peer_end_close(&closing);
+	peer_end_close(&ended);
 }
 
 int

@@ -91,7 +91,7 @@ reset__because_the_peer_did_not_read__is_told(void **state)
 	line_settle(line);
 	peer_say(line, "abc");
 	/* Closing with unread data is a reset. */
-	peer_close(line);
+	peer_end_close(line);
 	line_closes(line, ROTA_REASON_RESET, ROTA_PHASE_OPEN);
 	assert_int_equal(line->side.why.unsent, 0);
 	assert_trace("open data:3 close:reset");
@@ -104,7 +104,7 @@ reset__in_answer_to_data_after_the_end__is_told(void **state)
 
 	line_open(line);
 	peer_say(line, "abc");
-	peer_close(line);
+	peer_end_close(line);
 	line_settle(line);
 	assert_trace("open data:3 end");
 	for (int i = 0; line->side.closes == 0 && i < 1000; i++) {
@@ -139,7 +139,7 @@ peers_close__with_data_in_flight__is_data_and_end(void **state)
 	line->side.is_quiet = true;
 	line_open(line);
 	peer_send(line, 50000);
-	peer_close(line);
+	peer_end_close(line);
 	line_until(line, line->side.ends == 1);
 	assert_int_equal(line->side.received_len, 50000);
 	rota_stream_end(line->side.stream);
@@ -271,7 +271,7 @@ closes__on_both_sides_at_once__are_clean(void **state)
 
 	line_open(line);
 	rota_stream_close(line->side.stream);
-	peer_close(line);
+	peer_end_close(line);
 	line_closes(line, ROTA_REASON_CLEAN, ROTA_PHASE_CLOSING);
 	assert_int_equal(line->side.why.error, 0);
 }

@@ -159,7 +159,7 @@ lent_bytes__closed_in_order__are_released_when_written(void **state)
 	peer_receive(line, LENT);
 	peer_sees_end(line);
 	assert_int_equal(releases, 1);
-	peer_close(line);
+	peer_end_close(line);
 	line_closes(line, ROTA_REASON_CLEAN, ROTA_PHASE_CLOSING);
 	assert_int_equal(releases, 1);
 }
@@ -342,7 +342,7 @@ release__closes_its_stream__is_legal(void **state)
 	at_release = rota_stream_close;
 	peer_receive(line, LENT);
 	peer_sees_end(line);
-	peer_close(line);
+	peer_end_close(line);
 	line_closes(line, ROTA_REASON_CLEAN, ROTA_PHASE_CLOSING);
 }
 
@@ -395,7 +395,7 @@ release__aborts_its_stream_at_the_end_of_the_turn__is_legal(void **state)
 	rota_stream_abort(other.side.stream);
 	line_closes(line, ROTA_REASON_LOCAL, ROTA_PHASE_OPEN);
 	assert_int_equal(releases, 1);
-	peer_close(&other);
+	peer_end_close(&other);
 }
 
 int

@@ -514,7 +514,7 @@ timeouts__all_never__never_come(void **state)
 	assert_trace("open");
 	peer_receive(line, 500000);
 	peer_sees_end(line);
-	peer_close(line);
+	peer_end_close(line);
 	line_closes(line, ROTA_REASON_CLEAN, ROTA_PHASE_CLOSING);
 }
 

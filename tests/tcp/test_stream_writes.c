@@ -301,7 +301,7 @@ write__in_on_close_of_another_stream__leaves_with_that_turn(void **state)
 	assert_int_equal(other.side.closes, 1);
 	assert_int_equal(writes(), 1);
 	peer_receive(line, 300);
-	peer_close(&other);
+	peer_end_close(&other);
 }
 
 static void
