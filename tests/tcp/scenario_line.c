@@ -99,6 +99,10 @@ on_accept(struct rota_listener *listener, struct rota_stream *stream, void *user
 	struct line *line = userdata;
 
 	(void)listener;
+	if (!are_connected(stream->target.fd, line->peer)) {
+		dismiss(stream);
+		return;
+	}
 	line->side.stream = stream;
 	rota_stream_set_userdata(stream, &line->side);
 	if (line->has_small_buffers)

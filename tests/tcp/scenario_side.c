@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "fixture.h"
 #include "trace.h"
@@ -174,6 +175,27 @@ side_fini(struct side *side)
 	free(side->received);
 	side->received = NULL;
 	side->received_len = side->received_room = 0;
+}
+
+bool
+are_connected(int fd, int peer)
+{
+	struct sockaddr_storage theirs = { 0 };
+	struct sockaddr_storage ours = { 0 };
+	socklen_t their_length = sizeof theirs;
+	socklen_t our_length = sizeof ours;
+
+	if (getpeername(fd, (struct sockaddr *)&theirs, &their_length) < 0 ||
+		getsockname(peer, (struct sockaddr *)&ours, &our_length) < 0)
+		return true;
+	return their_length == our_length && memcmp(&theirs, &ours, our_length) == 0;
+}
+
+void
+dismiss(struct rota_stream *stranger)
+{
+	rota_stream_set_handlers(stranger, NULL, NULL);
+	rota_stream_abort(stranger);
 }
 
 void

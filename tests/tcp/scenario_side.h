@@ -66,6 +66,14 @@ void side_keep(struct side *side, const char *bytes, size_t len);
 /* Whether a handler may be called: not inside calls that must not cause one. */
 void side_forbid_calls(bool is_forbidden);
 
+/*
+ * Whether two sockets are the ends of one connection: tests of other processes may connect to a
+ * port that was theirs a moment ago. A stream of a stranger is cut off and forgotten. Yes, if it
+ * cannot be known.
+ */
+bool are_connected(int fd, int peer);
+void dismiss(struct rota_stream *stranger);
+
 /* Forgets that a test before this one was left in the middle of a handler. */
 void side_reset(void);
 

@@ -98,33 +98,44 @@ peers_end__paused_in_the_last_on_data__waits(void **state)
 	assert_trace("end");
 }
 
+/* Offered a part of a message, it asks for all of it. */
 static ssize_t
-second_pauses(struct side *side, const char *bytes, size_t len)
+needs_nine(struct side *side, const char *bytes, size_t len)
 {
 	(void)bytes;
-	if (side->offers == 1)
-		return 0;
-	rota_stream_pause(side->stream);
-	return (ssize_t)len;
+	if (side->offers > 1)
+		return (ssize_t)len;
+	assert_int_equal(rota_stream_need(side->stream, 9), 0);
+	return 0;
 }
 
 static void
-peers_end__read_before_a_pause__waits_too(void **state)
+peers_end__instead_of_what_on_data_needs__comes_after_what_there_is(void **state)
 {
 	struct line *line = *state;
 
-	line->side.at_data = second_pauses;
+	line->side.at_data = needs_nine;
 	line_open(line);
-	assert_int_equal(rota_stream_need(line->side.stream, 3), 0);
 	peer_say(line, "abc");
 	line_settle(line);
-	assert_int_equal(rota_stream_need(line->side.stream, 9), 0);
+	assert_trace("open data:3");
 	peer_end(line);
 	line_settle(line);
-	assert_trace("open data:3 data:3");
-	rota_stream_resume(line->side.stream);
+	assert_trace("data:3 end");
+}
+
+static void
+failure__instead_of_what_on_data_needs__comes_after_what_there_is(void **state)
+{
+	struct line *line = *state;
+
+	line->side.at_data = needs_nine;
+	line_open(line);
+	peer_say(line, "abc");
 	line_settle(line);
-	assert_trace("end");
+	peer_reset(line);
+	line_closes(line, ROTA_REASON_RESET, ROTA_PHASE_OPEN);
+	assert_trace("open data:3 data:3 close:reset");
 }
 
 static void
@@ -468,7 +479,8 @@ main(void)
 		line_test(peers_end__fewer_bytes_than_needed__are_offered_before_it),
 		line_test(peers_end__of_a_paused_stream__waits_with_the_data),
 		line_test(peers_end__paused_in_the_last_on_data__waits),
-		line_test(peers_end__read_before_a_pause__waits_too),
+		line_test(peers_end__instead_of_what_on_data_needs__comes_after_what_there_is),
+		line_test(failure__instead_of_what_on_data_needs__comes_after_what_there_is),
 		line_test(peers_end__while_output_is_full__waits_with_the_data),
 		line_test(peers_end__bytes_left_by_on_data__count_as_unread),
 		line_test(failure__behind_data__comes_after_it),

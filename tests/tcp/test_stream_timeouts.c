@@ -313,7 +313,7 @@ write_stall__both_peers_are_full__ends_it(void **state)
 /* Half-closed */
 
 static void
-half_closed__by_the_peer__ends_it(void **state)
+half_closed__by_the_peer__is_idle_sooner(void **state)
 {
 	struct line *line = *state;
 
@@ -322,13 +322,16 @@ half_closed__by_the_peer__ends_it(void **state)
 	peer_end(line);
 	line_settle(line);
 	assert_trace("open end");
-	sim_advance(line->ctx, 20 * ROTA_SECOND);
-	assert_int_equal(side_send(&line->side, 100), 0);
-	check_due(line, 10 * ROTA_SECOND, ROTA_REASON_TIMEOUT_HALF_CLOSED, ROTA_PHASE_OPEN);
+	for (int i = 0; i < 3; i++) {
+		sim_advance(line->ctx, 20 * ROTA_SECOND);
+		assert_int_equal(side_send(&line->side, 100), 0);
+		line_settle(line);
+	}
+	check_due(line, 30 * ROTA_SECOND, ROTA_REASON_TIMEOUT_HALF_CLOSED, ROTA_PHASE_OPEN);
 }
 
 static void
-half_closed__by_this_side__ends_it(void **state)
+half_closed__by_this_side__is_idle_sooner(void **state)
 {
 	struct line *line = *state;
 
@@ -337,12 +340,36 @@ half_closed__by_this_side__ends_it(void **state)
 	sim_advance(line->ctx, ROTA_MINUTE);
 	rota_stream_end(line->side.stream);
 	line_settle(line);
-	for (int i = 0; i < 29; i++) {
-		sim_advance(line->ctx, ROTA_SECOND);
+	for (int i = 0; i < 3; i++) {
+		sim_advance(line->ctx, 20 * ROTA_SECOND);
 		peer_say(line, "x");
 		line_settle(line);
 	}
-	check_due(line, ROTA_SECOND, ROTA_REASON_TIMEOUT_HALF_CLOSED, ROTA_PHASE_OPEN);
+	check_due(line, 30 * ROTA_SECOND, ROTA_REASON_TIMEOUT_HALF_CLOSED, ROTA_PHASE_OPEN);
+}
+
+static void
+half_closed__after_a_long_silence__is_given_its_time(void **state)
+{
+	struct line *line = *state;
+
+	line_open(line);
+	sim_advance(line->ctx, 9 * ROTA_MINUTE);
+	peer_end(line);
+	line_settle(line);
+	check_due(line, 30 * ROTA_SECOND, ROTA_REASON_TIMEOUT_HALF_CLOSED, ROTA_PHASE_OPEN);
+}
+
+static void
+half_closed__idle_timeout_is_shorter__tells_that(void **state)
+{
+	struct line *line = *state;
+
+	line->options.idle_timeout = 20 * ROTA_SECOND;
+	line_open(line);
+	rota_stream_end(line->side.stream);
+	line_settle(line);
+	check_due(line, 20 * ROTA_SECOND, ROTA_REASON_TIMEOUT_IDLE, ROTA_PHASE_OPEN);
 }
 
 static void
@@ -540,8 +567,10 @@ main(void)
 		line_test_simulated(
 			write_stall__of_what_was_sent_before_it_was_open__counts_from_open),
 		line_test_simulated(write_stall__both_peers_are_full__ends_it),
-		line_test_simulated(half_closed__by_the_peer__ends_it),
-		line_test_simulated(half_closed__by_this_side__ends_it),
+		line_test_simulated(half_closed__by_the_peer__is_idle_sooner),
+		line_test_simulated(half_closed__by_this_side__is_idle_sooner),
+		line_test_simulated(half_closed__after_a_long_silence__is_given_its_time),
+		line_test_simulated(half_closed__idle_timeout_is_shorter__tells_that),
 		line_test_simulated(half_closed__lifetime_is_over_before__tells_that),
 		line_test_simulated(half_closed__second_end_comes__closes_clean),
 		line_test_simulated(close_timeout__peer_never_ends__ends_it),

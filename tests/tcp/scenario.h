@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Scenarios: what two streams on one context do to each other is written once, as a row of a table,
+ * and run on every transport and host, whole and byte by byte, without faults and with each fault
+ * that the system or the allocator can have at each time that it can have it. After each run must
+ * hold what has to hold after every fault (I1 to I8): see scenario.c.
+ */
+#ifndef ROTA_TESTS_SCENARIO_H
+#define ROTA_TESTS_SCENARIO_H
+
+#include "scenario_player.h"
+
+struct scenario {
+	const char *name;
+	struct script client;
+	struct script server;
+	/* Without a fault: */
+	enum rota_reason client_reason;
+	enum rota_reason server_reason;
+	bool is_exact; /* each hears all that the other says, however turns fall out */
+	bool is_long;  /* it takes so long that it is for virtual time only */
+	/* Of both streams; 0: the default. */
+	size_t input_limit;
+	size_t output_high;
+	size_t output_low;
+};
+
+/* How bytes get from one to the other; what is above the socket is the stream's. */
+struct transport {
+	const char *name;
+	const char *address; /* %d, if there is one, is the process, %u a number of its own */
+	bool cannot_reset;   /* the peer of an abort may see an end */
+	/* Completes the options of either side; NULL: nothing to do. */
+	void (*prepare)(struct rota_stream_options *options, bool is_server);
+};
+
+/* What takes the turns. */
+struct host {
+	const char *name;
+	unsigned kind;     /* of the fixture's contexts */
+	rota_time timeout; /* of the streams, when a fault may silence one */
+};
+
+struct setting {
+	const struct transport *transport;
+	const struct host *host;
+	bool is_cut; /* each send and each recv moves one byte */
+};
+
+/* For cmocka: *state is a struct scenario_case. */
+struct scenario_case {
+	const struct scenario *scenario;
+	struct setting setting;
+};
+
+/* No faults; each fault of the system; each allocation that fails, once and for ever. */
+void scenario_runs_without_faults(void **state);
+void scenario_survives_the_system(void **state);
+void scenario_survives_want_of_memory(void **state);
+
+/* How many runs there were in the process. */
+uint64_t scenario_runs(void);
+
+#endif
