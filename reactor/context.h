@@ -66,8 +66,8 @@ struct rota__layer {
  * cleared when none is left.
  */
 #define ROTA__HAS_TASKS (1u << 0)
-#define ROTA__HAS_SIGNALS (1u << 1) /* or may have */
-#define ROTA__HAS_POSTS (1u << 2)   /* that were taken over */
+#define ROTA__HAS_SIGNALS (1u << 1)
+#define ROTA__HAS_POSTS (1u << 2) /* that were taken over */
 #define ROTA__LAYER_HAS_WORK (1u << 3)
 
 /* dispatch.c: the dispatch in progress. */
@@ -175,6 +175,15 @@ rota__context_nearer(struct rota_context *ctx, rota_time when)
 {
 	if (ctx->on_change != NULL)
 		rota__context_tell_nearer(ctx, when);
+}
+
+/* After turns that a host did not take itself: tells its observer if the deadline has come nearer. */
+static inline void
+rota__context_compare(struct rota_context *ctx)
+{
+	bool is_now = ctx->stopping || rota__context_has_work(ctx);
+
+	rota__context_nearer(ctx, is_now ? INT64_MIN : rota__timers_next(&ctx->timers));
 }
 
 void rota__context_flush_hosted(struct rota_context *ctx);

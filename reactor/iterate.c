@@ -137,6 +137,7 @@ rota_dispatch_once(struct rota_context *ctx, rota_time timeout, rota_error_fn *e
 	r = ctx->ops->dispatch_once(ctx, timeout, error_in_handler, NULL);
 	ctx->stopping = was_stopping; /* there is no loop that could end */
 	leave(ctx);
+	rota__context_compare(ctx);
 	return r;
 }
 
@@ -177,5 +178,6 @@ rota_wait(struct rota_context *ctx, rota_condition_fn *condition, void *userdata
 	}
 	/* What is waited for has come, but somebody also wants the loop around this to end. */
 	ctx->stopping = r == ROTA_STOP;
+	rota__context_compare(ctx);
 	return 0;
 }

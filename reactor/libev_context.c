@@ -26,7 +26,9 @@ struct libev {
 	ev_timer timer;
 	rota_time armed; /* the timeout that it was started for; ROTA_NEVER while it is stopped */
 	int epoll_fd;    /* -1 when the backend is another */
-	bool is_exact;   /* the kernel is to watch nothing that is not wanted */
+	ev_fork fork; /* called when libev replaces its epoll, which it does not only after a fork */
+	bool is_replaced; /* so epoll_fd is no longer libev's */
+	bool is_exact;    /* the kernel is to watch nothing that is not wanted */
 };
 
 _Static_assert(sizeof(ev_io) <= sizeof(((struct rota_target *)NULL)->words),
@@ -70,6 +72,16 @@ on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop;
 	(void)events;
 	libev->armed = ROTA_NEVER;
+}
+
+static void
+on_replaced(struct ev_loop *loop, ev_fork *fork, int events)
+{
+	struct libev *libev = rota_container_of(fork, struct libev, fork);
+
+	(void)loop;
+	(void)events;
+	libev->is_replaced = true;
 }
 
 static void
@@ -153,6 +165,8 @@ libev_open(struct rota_context *ctx, void *argument)
 	/* Started at once, so that libev's array of timers is there and never grows. */
 	ev_timer_init(&libev->timer, on_timer, 0., 0.);
 	arm(libev, LONGEST_RUN);
+	ev_fork_init(&libev->fork, on_replaced);
+	ev_fork_start(libev->loop, &libev->fork);
 	rota__reserve_leave();
 	return 0;
 fail:
@@ -226,8 +240,13 @@ delete_from_epoll(struct libev *libev, int fd)
 {
 	struct epoll_event unused = { 0 };
 
-	if (libev->epoll_fd >= 0 && (libev->is_exact || rota__has_forked()))
-		epoll_ctl(libev->epoll_fd, EPOLL_CTL_DEL, fd, &unused);
+	if (libev->epoll_fd < 0 || !(libev->is_exact || rota__has_forked()))
+		return;
+	if (libev->is_replaced) {
+		libev->is_replaced = false;
+		libev->epoll_fd = find_epoll_fd(libev->loop);
+	}
+	epoll_ctl(libev->epoll_fd, EPOLL_CTL_DEL, fd, &unused);
 }
 
 static int
@@ -266,8 +285,8 @@ libev_unwatch(struct rota_context *ctx, struct rota_target *target)
 
 	rota__reserve_enter(&libev->reserve);
 	ev_io_stop(libev->loop, io_of(target));
-	rota__reserve_leave();
 	delete_from_epoll(libev, target->fd);
+	rota__reserve_leave();
 }
 
 static rota_time
@@ -288,6 +307,7 @@ renew(struct libev *libev)
 	ev_loop_fork(libev->loop);
 	ev_run(libev->loop, EVRUN_NOWAIT);
 	libev->epoll_fd = find_epoll_fd(libev->loop);
+	libev->is_replaced = false;
 	rota__reserve_leave();
 }
 

@@ -185,6 +185,17 @@ rota__wake_up(struct rota_context *ctx)
 	(void)!ctx->sys->write(ctx->wake.fd, &one, sizeof one);
 }
 
+static bool
+have_come(const struct rota_context *ctx)
+{
+	for (int number = 1; number < NSIG; number++) {
+		if (__atomic_load_n(&table[number].owner, __ATOMIC_ACQUIRE) == ctx &&
+			__atomic_load_n(&table[number].came, __ATOMIC_ACQUIRE) != 0)
+			return true;
+	}
+	return false;
+}
+
 void
 rota__wake_drain(struct rota_context *ctx, unsigned events)
 {
@@ -197,6 +208,7 @@ rota__wake_drain(struct rota_context *ctx, unsigned events)
 				"the kernel no longer watches the wake descriptor: signals and posts wait");
 	}
 	(void)!ctx->sys->read(ctx->wake.fd, &count, sizeof count);
-	ctx->work |= ROTA__HAS_SIGNALS;
+	if (have_come(ctx))
+		ctx->work |= ROTA__HAS_SIGNALS;
 	rota__posts_collect(ctx);
 }

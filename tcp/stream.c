@@ -282,7 +282,7 @@ end_output(struct rota_stream *stream)
 static void
 end_failed(struct rota_stream *stream)
 {
-	if (stream->state == ROTA__OPEN &&
+	if (stream->state == ROTA__OPEN && stream->readable > ROTA__TURN_BYTES &&
 		(stream->flags & (ROTA__INPUT_END | ROTA__PAUSED)) == 0) {
 		rota__input_read(stream);
 		if (stream->state == ROTA__OPEN) {

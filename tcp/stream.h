@@ -114,6 +114,7 @@ struct rota_stream {
 		rota_time activity; /* open: when a byte last went either way */
 		/* connecting: when to try again; ROTA_NEVER while a try is under way */
 		rota_time retry;
+		size_t readable; /* failed: how much more is read */
 		uint64_t unread; /* closing and ended */
 	};
 	union {

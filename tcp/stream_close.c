@@ -14,6 +14,9 @@
 #include "listener.h"
 #include "stream.h"
 
+/* How much of what may have come before the failure a failed stream reads. */
+#define READ_ON ((size_t)4 << 20)
+
 const char *
 rota_reason_name(enum rota_reason reason)
 {
@@ -121,6 +124,8 @@ rota__stream_fail(struct rota_stream *stream, enum rota_reason reason, int error
 		return;
 	note_reason(stream, reason, error);
 	stream->flags |= ROTA__FAILED;
+	if (stream->state == ROTA__OPEN)
+		stream->readable = READ_ON;
 	stream->unsent = rota__output_drop(stream);
 	rota__stream_make_busy(stream);
 }

@@ -173,7 +173,10 @@ rota__input_offer_kept(struct rota_stream *stream)
 static void
 on_bytes(struct rota_stream *stream, const char *bytes, size_t len)
 {
-	stream->activity = rota_context_now(stream->ctx);
+	if ((stream->flags & ROTA__FAILED) != 0)
+		stream->readable -= len;
+	else
+		stream->activity = rota_context_now(stream->ctx);
 	if (stream->input == NULL && may_offer(stream, len)) {
 		offer_fresh(stream, bytes, len);
 		return;
@@ -220,6 +223,9 @@ end_input(struct rota_stream *stream, int error)
 		stream->flags |= ROTA__INPUT_END;
 	else
 		rota__stream_fail(stream, rota__reason_of(error), error);
+	/* No more will come of what was waited for. */
+	if (stream->input != NULL && stream->input->need > stream->input->len)
+		stream->flags |= ROTA__OFFER;
 }
 
 void
@@ -273,12 +279,10 @@ rota_stream_need(struct rota_stream *stream, size_t n)
 		if (make_room(stream, 0) < 0)
 			return -ENOMEM;
 	}
-	/*
-	 * Less is needed than before: perhaps it is there. What on_data is looking at is not
-	 * offered again for that.
-	 */
-	if (n < stream->input->need && rota__tcp(stream->ctx)->called != stream)
+	if (n < stream->input->need)
 		rota__input_offer_soon(stream);
 	stream->input->need = n;
+	if (n <= 1 && stream->input->len == 0)
+		rota__input_free(stream);
 	return 0;
 }

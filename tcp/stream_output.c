@@ -166,12 +166,10 @@ queue_copy(struct rota_stream *stream, const char *bytes, size_t len)
 	return 0;
 }
 
-/* Queues what was promised to be sent and the kernel did not take, if there is any. */
+/* Queues what was promised to be sent, if there is any. */
 static void
 queue_promised(struct rota_stream *stream, const char *bytes, size_t len)
 {
-	if (len > 0 && (stream->flags & ROTA__FAILED) == 0)
-		stream->flags |= ROTA__BLOCKED;
 	if ((stream->flags & ROTA__FAILED) != 0)
 		stream->unsent += len;
 	else if (len > 0 && queue_copy(stream, bytes, len) < 0) {
@@ -191,9 +189,9 @@ took(struct rota_stream *stream)
 		stream->output->progress = now;
 }
 
-/* Writes parts; returns how many bytes the kernel took, having noted why not all. */
+/* Writes parts, all bytes of them; returns how many the kernel took, having noted why not all. */
 static size_t
-write_parts(struct rota_stream *stream, const struct iovec *parts, int count)
+write_parts(struct rota_stream *stream, const struct iovec *parts, int count, size_t all)
 {
 	ssize_t n = stream->transport->write(stream, parts, count);
 
@@ -206,6 +204,8 @@ write_parts(struct rota_stream *stream, const struct iovec *parts, int count)
 		return 0;
 	}
 	took(stream);
+	if ((size_t)n < all)
+		stream->flags |= ROTA__BLOCKED;
 	return (size_t)n;
 }
 
@@ -258,11 +258,9 @@ write_queue_once(struct rota_stream *stream)
 		all += chunk->len;
 		chunk = chunk->next;
 	} while (chunk != NULL && count < WRITE_PARTS);
-	n = write_parts(stream, parts, count);
+	n = write_parts(stream, parts, count, all);
 	if (n == 0)
 		return false;
-	if (n < all)
-		stream->flags |= ROTA__BLOCKED;
 	free_chunks(stream->ctx, consume(output, n));
 	return n == all && output->first != NULL;
 }
@@ -295,7 +293,7 @@ rota__output_write_gathered(struct rota_stream *stream)
 	if (count == 0)
 		return;
 	tcp->reply_len = tcp->gathered = 0;
-	n = write_parts(stream, parts + first, count);
+	n = write_parts(stream, parts + first, count, parts[0].iov_len + parts[1].iov_len);
 	for (int i = first; i < first + count; i++) {
 		size_t done = n < parts[i].iov_len ? n : parts[i].iov_len;
 
@@ -357,7 +355,7 @@ static void
 pass_on(struct rota_stream *stream, const char *bytes, size_t len)
 {
 	struct iovec part = { (void *)bytes, len };
-	size_t n = write_parts(stream, &part, 1);
+	size_t n = write_parts(stream, &part, 1, len);
 
 	queue_promised(stream, bytes + n, len - n);
 }
@@ -422,6 +420,18 @@ rota_stream_send(struct rota_stream *stream, const void *bytes, size_t len)
 	return r;
 }
 
+/* What was gathered is not written by itself, as something else comes behind it. */
+static void
+queue_gathered(struct rota_stream *stream, struct rota__tcp *tcp)
+{
+	size_t reply_len = tcp->reply_len;
+	size_t gathered = tcp->gathered;
+
+	tcp->reply_len = tcp->gathered = 0;
+	queue_promised(stream, tcp->reply, reply_len);
+	queue_promised(stream, tcp->gather_buffer, gathered);
+}
+
 int
 rota_stream_send_ref(struct rota_stream *stream, const void *bytes, size_t len,
 	rota_release_fn *release, void *arg)
@@ -439,7 +449,7 @@ rota_stream_send_ref(struct rota_stream *stream, const void *bytes, size_t len,
 	chunk->released_bytes = bytes;
 	chunk->released_len = len;
 	if (tcp->called == stream)
-		rota__output_write_gathered(stream);
+		queue_gathered(stream, tcp);
 	if (len == 0 || (stream->flags & ROTA__FAILED) != 0) {
 		stream->unsent += (stream->flags & ROTA__FAILED) != 0 ? len : 0;
 		free_chunks(stream->ctx, chunk);
