@@ -224,20 +224,26 @@ children__of_others__are_not_reaped(void **state)
 {
 	struct rota_context *ctx = context_of(state);
 	struct rota_child child = ROTA_CHILD_INIT;
-	int pipes[2];
+	int pipes[3];
+	pid_t pids[3];
 	int status;
-	pid_t pid = spawn(6, &pipes[1]);
-	pid_t other = spawn(5, &pipes[0]);
 
-	assert_int_equal(rota_child_start(ctx, &child, pid, on_end, &last), 0);
-	close(pipes[0]);
-	await_death(other);
-	assert_int_equal(rota_dispatch_once(ctx, 0, NULL), 0);
-	close(pipes[1]);
+	/* One before it and one after it; each keeps the pipes of those before it open. */
+	for (int i = 0; i < 3; i++)
+		pids[i] = spawn(5 + i, &pipes[i]);
+	assert_int_equal(rota_child_start(ctx, &child, pids[1], on_end, &last), 0);
+	for (int i = 2; i >= 0; i--)
+		close(pipes[i]);
+	await_death(pids[0]);
+	await_death(pids[1]);
+	await_death(pids[2]);
 	await_ends(ctx, 1);
-	assert_int_equal(last.pid, pid);
-	assert_int_equal(waitpid(other, &status, 0), other);
-	assert_int_equal(WEXITSTATUS(status), 5);
+	assert_int_equal(last.pid, pids[1]);
+	assert_int_equal(WEXITSTATUS(last.status), 6);
+	for (int i = 0; i < 3; i += 2) {
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_int_equal(WEXITSTATUS(status), 5 + i);
+	}
 }
 
 static long

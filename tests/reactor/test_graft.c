@@ -18,6 +18,8 @@
 #include "poll_host.h"
 #include "trace.h"
 
+static struct rota_post graft_post;
+
 static int
 on_post(struct rota_context *ctx, struct rota_post *post)
 {
@@ -93,6 +95,26 @@ fd__post__is_readable(void **state)
 	assert_true(poll_host_is_woken(&grafted.host));
 	settle();
 	assert_trace("post");
+	ungraft(ctx);
+}
+
+static int
+post_here(struct rota_context *ctx, struct rota_dispatchvars *vars)
+{
+	(void)vars;
+	rota_post_init(&graft_post, on_post);
+	return rota_post(ctx, &graft_post);
+}
+
+static void
+fd__post_of_a_handler__does_not_wake_after_it_ran(void **state)
+{
+	struct rota_context *ctx = graft(state);
+
+	grafted.peer.then = post_here;
+	write_byte(grafted.peer.pair[1]);
+	settle();
+	assert_trace("io:1 post");
 	ungraft(ctx);
 }
 
@@ -359,7 +381,7 @@ fd__after_all_that_may_happen_to_targets__is_the_same_object(void **state)
 	ungraft(ctx);
 }
 
-/* What was stopped before somebody asked for the descriptor is still known to libev's epoll then. */
+/* libev's epoll still knows what was stopped before somebody asked for the descriptor. */
 static void
 fd__asked_for_late__does_not_tell_of_what_was_stopped_before(void **state)
 {
@@ -388,6 +410,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		fixture_test(fd__nothing_ready__is_not_readable),
 		fixture_test(fd__post__is_readable),
+		fixture_test(fd__post_of_a_handler__does_not_wake_after_it_ran),
 		fixture_test(fd__asked_for_late__does_not_tell_of_what_was_stopped_before),
 		fixture_test(fd__paused_and_resumed_between_turns__obeys_before_the_call_returns),
 		fixture_test(fd__stopped_and_started_between_turns__obeys_before_the_call_returns),

@@ -402,6 +402,39 @@ facade__between_a_hosts_turns__works_without_its_hooks(void **state)
 	poll_host_detach(&host);
 }
 
+static struct rota_timer facade_timer;
+
+static int
+start_timer(struct rota_context *ctx, struct rota_dispatchvars *vars)
+{
+	(void)vars;
+	rota_timer_init(&facade_timer, on_timer);
+	return rota_timer_start(ctx, &facade_timer, 5);
+}
+
+/* Its handlers are in turns, but not in the host's: when it is over, the host must look again. */
+static void
+facade__brings_the_deadline_nearer__tells_the_observer(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct rota_dispatchvars vars;
+	struct peer peer;
+
+	peer_open(ctx, &peer, "io");
+	peer.then = start_timer;
+	observe(ctx, &vars);
+	write_byte(peer.pair[1]);
+	assert_int_equal(turn_until(ctx, has_been_called, &peer), 0);
+	assert_trace("io:1 look");
+	assert_int_equal(rota_context_next_deadline(ctx, &vars), 1005);
+	write_byte(peer.pair[1]);
+	rota_timer_stop(ctx, &facade_timer);
+	assert_int_equal(rota_context_next_deadline(ctx, &vars), 1100);
+	assert_int_equal(rota_dispatch_once(ctx, 0, NULL), 1);
+	assert_trace("io:1 look");
+	peer_close(ctx, &peer);
+}
+
 static void
 signal__under_a_host__wakes_it(void **state)
 {
@@ -443,6 +476,7 @@ main(void)
 		fixture_test_simulated(observer__changes_in_a_turn__is_not_told),
 		fixture_test(observer__start_finds_readiness__is_told),
 		fixture_test(facade__between_a_hosts_turns__works_without_its_hooks),
+		fixture_test_simulated(facade__brings_the_deadline_nearer__tells_the_observer),
 		fixture_test(signal__under_a_host__wakes_it),
 	};
 

@@ -187,6 +187,59 @@ descriptor__used_again_while_its_event_waits__gets_no_old_event(void **state)
 		peer_close(ctx, &twins[i]);
 }
 
+/* A process that has forked watches otherwise than one that has not. */
+static void
+wait_for_a_child(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+/*
+ * libev makes itself a new epoll when a copy of a closed descriptor reports; the old one's number
+ * may then be anybody's. This test wants a process that has not forked yet.
+ */
+static void
+epoll__replaced_by_libev__is_not_taken_for_the_programs_own(void **state)
+{
+	int place = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct epoll_event event = { .events = EPOLLIN };
+	struct rota_context *ctx;
+	struct peer peer;
+	int copy;
+	int own;
+
+	(void)state;
+	assert_int_equal(rota_context_new(&ctx), 0);
+	peer_open(ctx, &peer, "io");
+	assert_int_equal(dispatch(ctx), 0);
+	copy = dup(peer.pair[0]);
+	rota_target_stop(ctx, &peer.target);
+	close(peer.pair[0]);
+	close(place);
+	write_byte(peer.pair[1]);
+	assert_int_equal(dispatch(ctx), 0);
+	assert_int_equal(dispatch(ctx), 0);
+
+	own = epoll_create1(EPOLL_CLOEXEC);
+	close(copy);
+	close(peer.pair[1]);
+	peer_open(ctx, &peer, "io");
+	assert_int_equal(epoll_ctl(own, EPOLL_CTL_ADD, peer.pair[0], &event), 0);
+	assert_int_equal(dispatch(ctx), 0);
+	wait_for_a_child();
+	rota_target_stop(ctx, &peer.target);
+	write_byte(peer.pair[1]);
+	assert_int_equal(epoll_wait(own, &event, 1, 0), 1);
+	assert_int_equal(dispatch(ctx), 0);
+	close(own);
+	peer_close(ctx, &peer);
+	assert_int_equal(rota_context_free(ctx), 0);
+}
+
 /* What the kernel refuses */
 
 static void
@@ -266,7 +319,7 @@ is_never(struct rota_context *ctx, void *userdata)
 
 /* A context that cannot be woken any more would be deaf to posts and signals for ever. */
 static void
-context__kernel_refuses_to_watch_its_own_descriptor__hears_posts_or_is_not_made(void **state)
+context__kernel_refuses_its_own_descriptor__hears_posts_or_is_not_made(void **state)
 {
 	struct rota_context *ctx;
 	struct rota_post post;
@@ -354,6 +407,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		libev_test(epoll__replaced_by_libev__is_not_taken_for_the_programs_own),
 		libev_test(target__started_and_stopped_again_and_again__is_called_while_started),
 		libev_test(target__interest_changed__is_called_for_that),
 		libev_test(descriptor__used_again_between_turns__is_the_new_one),
@@ -361,8 +415,7 @@ main(void)
 		libev_test(descriptor__used_again_while_its_event_waits__gets_no_old_event),
 		libev_test(target__kernel_refuses_to_watch_it__is_told_so_and_stopped),
 		libev_test(target__stopped_after_the_kernel_refused__is_told_nothing),
-		libev_test(
-			context__kernel_refuses_to_watch_its_own_descriptor__hears_posts_or_is_not_made),
+		libev_test(context__kernel_refuses_its_own_descriptor__hears_posts_or_is_not_made),
 		libev_test(child__kernel_refuses_to_watch_it__ends_with_an_error),
 	};
 

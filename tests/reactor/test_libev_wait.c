@@ -82,7 +82,7 @@ end_wait_early(struct rota_context *ctx, struct peer *peer, rota_time timeout)
 }
 
 static void
-wait__after_shorter_and_longer_ones_that_were_ended__lasts_as_long_as_asked(void **state)
+wait__after_others_that_were_ended_early__lasts_as_long_as_asked(void **state)
 {
 	struct rota_context *ctx = context_of(state);
 	struct peer peer;
@@ -215,8 +215,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		libev_test(wait__interrupted__returns_early_with_0),
 		libev_test(wait__nothing_happens__lasts_as_long_as_asked),
-		libev_test(
-			wait__after_shorter_and_longer_ones_that_were_ended__lasts_as_long_as_asked),
+		libev_test(wait__after_others_that_were_ended_early__lasts_as_long_as_asked),
 		libev_test(wait__after_a_stall__lasts_as_long_as_asked),
 		libev_test(wait__a_timer_is_due_before__ends_with_its_handler),
 		libev_test(wait__longer_than_the_backends_longest__goes_on),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Posts: from many threads none is lost, each runs once, in the order of its thread; one that is
- * queued is not queued again; an idle context wakes up; and a turn that was cut short does not leave
- * one behind. To be run under ThreadSanitizer too.
+ * queued is not queued again; an idle context wakes up; and a turn that was cut short leaves none
+ * behind. To be run under ThreadSanitizer too.
  */
 #include <rota/task.h>
 
