@@ -119,6 +119,10 @@ rota__listeners_try_again(struct rota__tcp *tcp)
 static void
 drop(struct rota_listener *listener, int fd)
 {
+	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+
+	/* Its peer is not to take this for an answer that is over. */
+	listener->ctx->sys->setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
 	listener->ctx->sys->close(fd);
 	rota__notice(listener->ctx, LOG_ERR, "a connection was dropped: no memory for it");
 	if (listener->ctx->meter != NULL)
