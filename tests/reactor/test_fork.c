@@ -473,6 +473,8 @@ on_signal(struct rota_context *ctx, struct rota_signal *signal, void *userdata)
 static void
 get_signal(struct rota_context *ctx)
 {
+	/* So that what is opened now does not get the numbers of what is closed. */
+	child_assert(close(STDIN_FILENO) == 0);
 	child_assert(rota_context_forked(ctx, 0) == 0);
 	child_assert(rota_dispatch_once(ctx, 0, NULL) == 0);
 	for (int i = 1; i <= 2; i++) {

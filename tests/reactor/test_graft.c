@@ -394,8 +394,8 @@ fd__asked_for_late__does_not_tell_of_what_was_stopped_before(void **state)
 	peer_open(ctx, &before, "before");
 	assert_int_equal(rota_dispatch_once(ctx, 0, NULL), 0);
 	rota_target_stop(ctx, &before.target);
-	write_byte(before.pair[1]);
 	graft(state);
+	write_byte(before.pair[1]);
 	assert_false(poll_host_is_woken(&grafted.host));
 	assert_int_equal(rota_target_start(ctx, &before.target, ROTA_READABLE), 0);
 	settle();
