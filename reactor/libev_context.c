@@ -211,16 +211,41 @@ run(struct rota_context *ctx, struct libev *libev, rota_time timeout)
 	return timeout - (rota_time)(remaining * 1e9);
 }
 
+static rota_time
+libev_now(struct rota_context *ctx)
+{
+	struct timespec now;
+
+	(void)ctx;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * ROTA_SECOND + now.tv_nsec;
+}
+
+/* The rest of a wait that one run was too short for. */
+static __attribute__((noinline)) void
+run_until(struct rota_context *ctx, struct libev *libev, rota_time end)
+{
+	rota_time left;
+
+	do
+		left = end - libev_now(ctx);
+	while (left > 0 && run(ctx, libev, left) > 0);
+}
+
 static int
 libev_wait(struct rota_context *ctx, rota_time timeout)
 {
 	struct libev *libev = libev_of(ctx);
 
 	rota__reserve_enter(&libev->reserve);
-	if (timeout == 0)
+	if (timeout == 0) {
 		ev_run(libev->loop, EVRUN_NOWAIT);
-	while (timeout > 0)
-		timeout = run(ctx, libev, timeout);
+	} else {
+		rota_time left = run(ctx, libev, timeout);
+
+		if (left > 0)
+			run_until(ctx, libev, rota__time_add(libev_now(ctx), left));
+	}
 	rota__reserve_leave();
 	return 0;
 }
@@ -287,16 +312,6 @@ libev_unwatch(struct rota_context *ctx, struct rota_target *target)
 	ev_io_stop(libev->loop, io_of(target));
 	delete_from_epoll(libev, target->fd);
 	rota__reserve_leave();
-}
-
-static rota_time
-libev_now(struct rota_context *ctx)
-{
-	struct timespec now;
-
-	(void)ctx;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * ROTA_SECOND + now.tv_nsec;
 }
 
 /* A new epoll descriptor, with what is watched and nothing else. */
