@@ -31,8 +31,8 @@ struct script {
 	bool is_early;  /* before it is open */
 	bool echoes;    /* says what it hears */
 	size_t needs;   /* rota_stream_need */
-	size_t takes; /* at most, of each offer; resuming. 0: all; SIZE_MAX: nothing */
-	size_t pauses; /* when it has heard so many bytes, for a moment; 0: never */
+	size_t takes;   /* at most, of each offer; resuming. 0: all; SIZE_MAX: nothing */
+	size_t pauses;  /* when it has heard so many bytes, for a moment; 0: never */
 	size_t hears;
 	enum script_ending ending;
 	bool has_no_end; /* no on_end, which closes */

@@ -375,7 +375,10 @@ go_through_all(struct line *line)
 	line_settle(line);
 	for (int r = 0; line->side.closes == 0 && r == 0;)
 		r = side_send(&line->side, 1000);
-	line_until(line, (discard(line), line->side.drains > 0 || line->side.closes > 0));
+	line_until(line,
+		(discard(line),
+			line->side.drains > 0 || line->side.closes > 0 ||
+				!rota_stream_is_open(line->side.stream)));
 	(void)shutdown(line->peer, SHUT_WR);
 	line_settle(line);
 	discard(line);

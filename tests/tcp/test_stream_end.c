@@ -98,6 +98,24 @@ peers_end__paused_in_the_last_on_data__waits(void **state)
 	assert_trace("end");
 }
 
+static void
+peers_end__paused_when_offered_the_rest__waits(void **state)
+{
+	struct line *line = *state;
+
+	line->side.at_data = pauses;
+	line_open(line);
+	assert_int_equal(rota_stream_need(line->side.stream, 10), 0);
+	peer_say(line, "abc");
+	line_settle(line);
+	peer_end(line);
+	line_settle(line);
+	assert_trace("open data:3");
+	rota_stream_resume(line->side.stream);
+	line_settle(line);
+	assert_trace("end");
+}
+
 /* Offered a part of a message, it asks for all of it. */
 static ssize_t
 needs_nine(struct side *side, const char *bytes, size_t len)
@@ -479,6 +497,7 @@ main(void)
 		line_test(peers_end__fewer_bytes_than_needed__are_offered_before_it),
 		line_test(peers_end__of_a_paused_stream__waits_with_the_data),
 		line_test(peers_end__paused_in_the_last_on_data__waits),
+		line_test(peers_end__paused_when_offered_the_rest__waits),
 		line_test(peers_end__instead_of_what_on_data_needs__comes_after_what_there_is),
 		line_test(failure__instead_of_what_on_data_needs__comes_after_what_there_is),
 		line_test(peers_end__while_output_is_full__waits_with_the_data),

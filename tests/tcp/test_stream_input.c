@@ -277,6 +277,25 @@ pause__in_on_data__rest_waits_for_resume(void **state)
 }
 
 static void
+pause__with_bytes_kept__offers_none_of_them(void **state)
+{
+	struct line *line = *state;
+
+	line_open(line);
+	assert_int_equal(rota_stream_need(line->side.stream, 10), 0);
+	peer_say(line, "abc");
+	line_settle(line);
+	rota_stream_pause(line->side.stream);
+	assert_int_equal(rota_stream_need(line->side.stream, 0), 0);
+	assert_int_equal(side_send(&line->side, 100), 0);
+	line_settle(line);
+	assert_trace("open");
+	rota_stream_resume(line->side.stream);
+	line_settle(line);
+	assert_trace("data:3");
+}
+
+static void
 pause__peer_resets__costs_no_turns(void **state)
 {
 	struct line *line = *state;
@@ -399,6 +418,7 @@ main(void)
 		line_test(on_data__is_none__input_is_thrown_away),
 		line_test(pause__data_waits__reads_nothing),
 		line_test(pause__in_on_data__rest_waits_for_resume),
+		line_test(pause__with_bytes_kept__offers_none_of_them),
 		line_test(pause__peer_resets__costs_no_turns),
 		line_test(pause__before_it_is_open__holds),
 		line_test(reading__much_has_come__is_64_kib_a_turn),
