@@ -40,7 +40,9 @@ struct echo_result {
 int echo_serve(const struct echo_server_options *options);
 int echo_load(const struct echo_client_options *options);
 
-/* One line on stderr, over the last one: how it goes. It is erased before anything else is printed. */
+/*
+ * One line on stderr, over the last one: how it goes. It is erased before anything else is printed.
+ */
 void echo_report_live(const struct echo_result *result, rota_time elapsed, double rate);
 void echo_report_erase(void);
 

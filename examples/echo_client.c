@@ -141,7 +141,9 @@ connection_fill(struct connection *connection, rota_time now)
 	}
 }
 
-/* Once nothing more is to be sent and everything is back, this side ends; then the server should. */
+/*
+ * Once nothing more is to be sent and everything is back, this side ends; then the server should.
+ */
 static void
 connection_end(struct connection *connection)
 {

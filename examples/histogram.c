@@ -22,7 +22,9 @@ bucket_of(uint64_t value)
 	return shift * SUB_COUNT + (size_t)(value >> shift);
 }
 
-/* The least value that is counted in the bucket; of the one behind the last, the greatest there is. */
+/*
+ * The least value that is counted in the bucket; of the one behind the last, the greatest there is.
+ */
 static uint64_t
 bucket_from(size_t bucket)
 {

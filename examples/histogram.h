@@ -29,12 +29,15 @@ struct histogram_row {
 
 void histogram_add(struct histogram *histogram, uint64_t value);
 
-/* The value that the given part (0.0 to 1.0) of all values does not exceed; 0 when there are none. */
+/*
+ * The value that the given part (0.0 to 1.0) of all values does not exceed; 0 when there are none.
+ */
 uint64_t histogram_quantile(const struct histogram *histogram, double part);
 
 /*
  * Writes at most size rows of equal width, as seen by a logarithm; the first and the last one also
- * count the thousandth of the values that lies beyond. Returns how many, 0 when there are no values.
+ * count the thousandth of the values that lies beyond. Returns how many, 0 when there are no
+ * values.
  */
 size_t histogram_rows(const struct histogram *histogram, struct histogram_row *rows, size_t size);
 

@@ -167,7 +167,9 @@ on_signal(struct rota_context *ctx, struct rota_signal *sig, void *userdata)
 	return 0;
 }
 
-/* So that no socket gets the number of a standard descriptor that is closed, and is printed into. */
+/*
+ * So that no socket gets the number of a standard descriptor that is closed, and is printed into.
+ */
 static void
 fill_standard_descriptors(void)
 {

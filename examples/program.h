@@ -39,7 +39,10 @@ struct program {
  */
 int program_open(struct program *program, const char *name, program_drain_fn *drain);
 
-/* Turns until the program is drained. Returns 0, or PROGRAM_FAILED when anything was told by program_fail. */
+/*
+ * Turns until the program is drained. Returns 0, or PROGRAM_FAILED when anything was told by
+ * program_fail.
+ */
 int program_run(struct program *program);
 
 /* Calls the program's drain, the first time. The signals do the same. */
@@ -78,10 +81,10 @@ int program_listen(struct program *program, const struct rota_address *address,
 int program_flush(const char *name);
 
 /*
- * The command line. program_answers: whether an argument is --help or --version; then it is printed,
- * and *ret_status is the exit status. program_options calls on_option for each option, with the val
- * and the value it has, until one fails; operands are refused. Returns 0, what on_option returned, or
- * PROGRAM_MISUSED after saying why.
+ * The command line. program_answers: whether an argument is --help or --version; then it is
+ * printed, and *ret_status is the exit status. program_options calls on_option for each option,
+ * with the val and the value it has, until one fails; operands are refused. Returns 0, what
+ * on_option returned, or PROGRAM_MISUSED after saying why.
  */
 struct option; /* <getopt.h> */
 typedef int program_option_fn(int option, const char *value, void *userdata);

@@ -262,7 +262,10 @@ main(int argc, char **argv)
 	};
 	int status;
 
-	/* After one side has ended, much may still come from the other: that no byte comes is the end. */
+	/*
+	 * After one side has ended, much may still come from the other: that no byte comes is the
+	 * end.
+	 */
 	proxy.streams.half_closed_timeout = ROTA_NEVER;
 
 	if (program_answers(NAME, help, argc, argv, &status))

@@ -45,10 +45,10 @@ struct rota_relay_options {
 
 /*
  * Joins two streams of one context. Takes both: their handlers, their on_close included, are not
- * called again, only rota_relay_abort ends them, and of the calls of <rota/stream.h> only those that
- * ask something are still of use. Either may still be connecting. What was received and not taken is
- * relayed first; pauses are lifted. A side whose other side is full is not read, and that it was
- * reset is noticed when it is read again. options, NULL for the defaults, are copied.
+ * called again, only rota_relay_abort ends them, and of the calls of <rota/stream.h> only those
+ * that ask something are still of use. Either may still be connecting. What was received and not
+ * taken is relayed first; pauses are lifted. A side whose other side is full is not read, and that
+ * it was reset is noticed when it is read again. options, NULL for the defaults, are copied.
  *
  * Returns 0; -EINVAL when both are the same, of two contexts, or in a relay, or the window is 0;
  * -ENOTCONN when one is over or being closed; -ENOMEM. After a failure the streams are as they

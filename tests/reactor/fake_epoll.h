@@ -19,8 +19,9 @@ struct fake_epoll {
 	unsigned invalid;    /* descriptors that are not open were to be watched */
 	unsigned deletions;  /* descriptors were no longer to be watched */
 	unsigned interrupts; /* so many waits are interrupted */
-	bool is_skipping; /* waits for nothing end at once, and the clocks go on by their timeouts */
-	int64_t skipped;  /* milliseconds */
+	/* waits for nothing end at once, and the clocks go on by their timeouts */
+	bool is_skipping;
+	int64_t skipped; /* milliseconds */
 	unsigned skips;
 };
 

@@ -48,7 +48,8 @@ enum faulty_call {
 #define FAULTY_CALL(NAME, member, ...) FAULTY_##NAME,
 	FAULTY_CALLS(FAULTY_CALL)
 #undef FAULTY_CALL
-		FAULTY_ANY, /* all of them, but for reads and writes of eventfds, which cannot fail so */
+	/* all of them, but for reads and writes of eventfds, which cannot fail so */
+	FAULTY_ANY,
 };
 
 extern const struct rota_sys_ops faulty_sys_ops;

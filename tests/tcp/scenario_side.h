@@ -6,8 +6,8 @@
  * Always checked: on_open comes first and once, on_end once, on_close once and last; no handler is
  * called inside another, nor while side_forbid_calls holds; a close tells a reason with its words.
  *
- * Into the trace a side writes "open", "data:LENGTH", "drain", "end" and "close:REASON", each behind
- * "NAME." if it has a name, unless it is quiet.
+ * Into the trace a side writes "open", "data:LENGTH", "drain", "end" and "close:REASON", each
+ * behind "NAME." if it has a name, unless it is quiet.
  */
 #ifndef ROTA_TESTS_SCENARIO_SIDE_H
 #define ROTA_TESTS_SCENARIO_SIDE_H
