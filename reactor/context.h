@@ -177,7 +177,9 @@ rota__context_nearer(struct rota_context *ctx, rota_time when)
 		rota__context_tell_nearer(ctx, when);
 }
 
-/* After turns that a host did not take itself: tells its observer if the deadline has come nearer. */
+/*
+ * After turns that a host did not take itself: tells its observer if the deadline has come nearer.
+ */
 static inline void
 rota__context_compare(struct rota_context *ctx)
 {

@@ -234,7 +234,10 @@ call_posts(struct rota_context *ctx)
 {
 	struct rota_post *post;
 
-	/* What handlers posted in this turn is run in this turn, and has nothing to wake up any more. */
+	/*
+	 * What handlers posted in this turn is run in this turn, and has nothing to wake up any
+	 * more.
+	 */
 	if (__atomic_load_n(&ctx->posted, __ATOMIC_RELAXED) != NULL)
 		rota__wake_drain(ctx, 0);
 	while ((post = rota__posts_take(ctx)) != NULL) {

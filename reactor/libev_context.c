@@ -26,7 +26,8 @@ struct libev {
 	ev_timer timer;
 	rota_time armed; /* the timeout that it was started for; ROTA_NEVER while it is stopped */
 	int epoll_fd;    /* -1 when the backend is another */
-	ev_fork fork; /* called when libev replaces its epoll, which it does not only after a fork */
+	/* called when libev replaces its epoll, which it does not only after a fork */
+	ev_fork fork;
 	bool is_replaced; /* so epoll_fd is no longer libev's */
 	bool is_exact;    /* the kernel is to watch nothing that is not wanted */
 };
