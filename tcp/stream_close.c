@@ -53,15 +53,15 @@ rota__reason_of(int error)
 
 /*
  * Ends that leave it to the kernel to bring the last bytes home; after all others nobody waits for
- * them. A relay carries over that an end was not clean, or its peers would take a part for the
- * whole.
+ * them. Where something was not sent, or a relay carries over an end that was not clean, the peer
+ * would take a part for the whole.
  */
 static bool
 is_orderly(const struct rota_stream *stream)
 {
 	enum rota_reason reason = stream->reason;
 
-	if ((stream->flags & ROTA__RELAYED) != 0)
+	if ((stream->flags & ROTA__RELAYED) != 0 || stream->unsent > 0)
 		return reason == ROTA_REASON_CLEAN;
 	return reason == ROTA_REASON_CLEAN || reason == ROTA_REASON_TIMEOUT_IDLE ||
 		reason == ROTA_REASON_TIMEOUT_LIFETIME || reason == ROTA_REASON_TIMEOUT_HALF_CLOSED;

@@ -34,7 +34,8 @@ rota_stream_unsent(const struct rota_stream *stream)
 bool
 rota_stream_is_full(const struct rota_stream *stream)
 {
-	return rota_stream_unsent(stream) >= stream->options->values.output_high;
+	return (stream->flags & ROTA__FAILED) == 0 &&
+		rota_stream_unsent(stream) >= stream->options->values.output_high;
 }
 
 static struct rota__output *

@@ -113,7 +113,8 @@ struct rota_stream_handlers {
 	/*
 	 * The peer has ended its side; everything it sent has been offered. Waits while the stream
 	 * is paused. Once this side is ended too (rota_stream_end or rota_stream_close) the stream
-	 * closes. NULL: close after flushing.
+	 * closes. What on_data left may still be offered after it, by rota_stream_resume. NULL:
+	 * close after flushing.
 	 */
 	void (*on_end)(struct rota_stream *stream, void *userdata);
 
@@ -174,8 +175,8 @@ struct rota_stream_options {
  *
  * The bytes are copied, except those of the buffer that on_data was just given, which are written
  * from there. In a turn the stream being called back writes once, when its handler returns or 64
- * KiB have gathered; any other when the phase of the turn ends; outside a turn at once; before the
- * stream is open they are queued.
+ * KiB have gathered; any other when the phase of the turn ends, but bytes that on_data was just
+ * given at once; outside a turn at once; before the stream is open they are queued.
  */
 ROTA_API int rota_stream_send(struct rota_stream *stream, const void *bytes, size_t len);
 
@@ -226,7 +227,7 @@ ROTA_API void rota_stream_close(struct rota_stream *stream);
 
 /*
  * Cuts off: the connection is reset at once, what was not sent is lost; then on_close (reason
- * local, or cancelled). Idempotent.
+ * local, or cancelled). Idempotent. Unix sockets know no reset: their peer may see a plain end.
  */
 ROTA_API void rota_stream_abort(struct rota_stream *stream);
 
