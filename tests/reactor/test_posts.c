@@ -6,6 +6,7 @@
  */
 #include <rota/task.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -376,6 +377,36 @@ post__queued_when_the_context_is_freed__is_forgotten(void **state)
 	assert_trace("");
 }
 
+static int
+count_threads(void)
+{
+	DIR *directory = opendir("/proc/self/task");
+	int count = 0;
+
+	assert_non_null(directory);
+	while (readdir(directory) != NULL)
+		count++;
+	closedir(directory);
+	return count;
+}
+
+static void
+context__made_and_used__starts_no_thread(void **state)
+{
+	int before = count_threads();
+	struct numbered post;
+	struct rota_context *ctx;
+
+	(void)state;
+	number_posts(&post, 1, on_word);
+	assert_int_equal(rota_context_new(&ctx), 0);
+	assert_int_equal(rota_post(ctx, &post.post), 0);
+	assert_int_equal(rota_dispatch_once(ctx, ROTA_MINUTE, NULL), 1);
+	assert_trace("0");
+	assert_int_equal(count_threads(), before);
+	assert_int_equal(rota_context_free(ctx), 0);
+}
+
 int
 main(void)
 {
@@ -389,6 +420,7 @@ main(void)
 		fixture_test(post__fails_and_the_loop_is_stopped__leaves_the_rest_for_the_next),
 		fixture_test_simulated(post__turn_ended_before_the_posts__runs_in_the_next_at_once),
 		fixture_test(post__queued_when_the_context_is_freed__is_forgotten),
+		fixture_test(context__made_and_used__starts_no_thread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

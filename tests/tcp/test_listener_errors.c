@@ -441,6 +441,8 @@ accept__error_of_the_listener__ends_that_listener_once_and_no_other(void **state
 
 	for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
 		check_fatal(context_of(state), errors[i]);
+	/* Which is no error of a handler. */
+	assert_int_equal(rota_context_errors(context_of(state)), 0);
 }
 
 static struct rota_target *

@@ -11,6 +11,7 @@
 
 #include <rota/connect.h>
 #include <rota/errors.h>
+#include <rota/task.h>
 
 #include "faulty_allocator.h"
 #include "faulty_sys.h"
@@ -254,6 +255,39 @@ close__in_on_data__sends_what_that_sent(void **state)
 	line_closes(line, ROTA_REASON_CLEAN, ROTA_PHASE_CLOSING);
 	assert_int_equal(line->side.why.unread, 1);
 	assert_trace("open data:3 close:clean");
+}
+
+static int
+on_task(struct rota_context *ctx, struct rota_task *task)
+{
+	(void)ctx;
+	(void)task;
+	trace("task");
+	return 0;
+}
+
+static ssize_t
+aborts_and_adds_a_task(struct side *side, const char *bytes, size_t len)
+{
+	(void)bytes;
+	rota_stream_abort(side->stream);
+	assert_int_equal(rota_task_add(rota_stream_context(side->stream), side->userdata), 0);
+	return (ssize_t)len;
+}
+
+static void
+on_close__task_added_by_its_cause__comes_after_it(void **state)
+{
+	struct line *line = *state;
+	struct rota_task task;
+
+	rota_task_init(&task, on_task);
+	line->side.userdata = &task;
+	line->side.at_data = aborts_and_adds_a_task;
+	line_open(line);
+	peer_say(line, "abc");
+	line_closes(line, ROTA_REASON_LOCAL, ROTA_PHASE_OPEN);
+	assert_trace("open data:3 task close:local");
 }
 
 /* Before it is open */
@@ -543,6 +577,7 @@ main(void)
 		line_test(abort__while_closing__ends_it_now),
 		line_test(abort__in_on_data__loses_what_that_sent),
 		line_test(close__in_on_data__sends_what_that_sent),
+		line_test(on_close__task_added_by_its_cause__comes_after_it),
 		line_test(abort__while_connecting__cancels),
 		line_test(close__while_connecting__cancels),
 		line_test(abort__in_on_accept__cancels),

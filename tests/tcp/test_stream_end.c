@@ -206,6 +206,18 @@ failure__behind_data__comes_after_it(void **state)
 }
 
 static void
+failure__of_the_connection__is_no_handlers_error(void **state)
+{
+	struct line *line = *state;
+
+	line_open(line);
+	peer_say(line, "abc");
+	peer_reset(line);
+	line_closes(line, ROTA_REASON_RESET, ROTA_PHASE_OPEN);
+	assert_int_equal(rota_context_errors(line->ctx), 0);
+}
+
+static void
 failure__behind_data_for_many_turns__comes_after_all(void **state)
 {
 	struct line *line = *state;
@@ -503,6 +515,7 @@ main(void)
 		line_test(peers_end__while_output_is_full__waits_with_the_data),
 		line_test(peers_end__bytes_left_by_on_data__count_as_unread),
 		line_test(failure__behind_data__comes_after_it),
+		line_test(failure__of_the_connection__is_no_handlers_error),
 		line_test(failure__behind_data_for_many_turns__comes_after_all),
 		line_test(failure__with_fewer_bytes_than_needed__comes_after_them),
 		line_test(failure__of_a_write__comes_after_what_was_received),

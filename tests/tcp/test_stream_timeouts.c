@@ -114,6 +114,29 @@ idle__bytes_are_there_when_it_is_due__does_not_end_it(void **state)
 	check_due(line, 10 * ROTA_MINUTE, ROTA_REASON_TIMEOUT_IDLE, ROTA_PHASE_OPEN);
 }
 
+static ssize_t
+checks_activity(struct side *side, const char *bytes, size_t len)
+{
+	(void)bytes;
+	assert_int_equal(side->stream->activity,
+		rota_context_now(rota_stream_context(side->stream)));
+	return (ssize_t)len;
+}
+
+/* On a clock that goes on with each reading. */
+static void
+idle__bytes_came__counts_from_the_turns_time(void **state)
+{
+	struct line *line = *state;
+
+	line->side.at_data = checks_activity;
+	line_open(line);
+	sim_of(line->ctx)->tick = ROTA_MICROSECOND;
+	peer_say(line, "x");
+	line_settle(line);
+	assert_int_equal(line->side.offers, 1);
+}
+
 static void
 idle__with_traffic__leaves_the_timer_where_it_is(void **state)
 {
@@ -555,6 +578,7 @@ main(void)
 		line_test_simulated(idle__bytes_came__begins_anew),
 		line_test_simulated(idle__bytes_went__begins_anew),
 		line_test_simulated(idle__bytes_are_there_when_it_is_due__does_not_end_it),
+		line_test_simulated(idle__bytes_came__counts_from_the_turns_time),
 		line_test_simulated(idle__with_traffic__leaves_the_timer_where_it_is),
 		line_test_simulated(idle__peer_is_there_but_output_waits__is_put_off_by_each_byte),
 		line_test_simulated(lifetime__with_traffic__ends_it_all_the_same),

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include "faulty_sys.h"
 #include "forking.h"
 #include "relay_rig.h"
+#include "stream.h"
 
 /* In the child */
 
@@ -126,6 +128,38 @@ context_free__in_a_child__drops_all_without_a_trace(void **state)
 {
 	check_parent_goes_on(state, "127.0.0.1:0", frees);
 	check_parent_goes_on(state, unix_text(), frees);
+}
+
+static bool
+is_socket(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
+}
+
+/* Its number may be another descriptor's already, but not one of a socket. */
+static bool
+closes_its_copy(struct fixture *fixture, void *argument)
+{
+	int fd = *(int *)argument;
+
+	CHECK(is_socket(fd));
+	CHECK(rota_context_forked(fixture->ctx, 0) == 0);
+	CHECK(!is_socket(fd));
+	return true;
+}
+
+static void
+forked__open_stream__has_its_descriptor_closed(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct door *door = make_door(make_echoes(1), 1);
+	int peer = open_echo(ctx, door, "127.0.0.1:0");
+
+	release_child(fork_child(*state, closes_its_copy, &door->ends[0].stream->target.fd));
+	expect_echo(ctx, peer);
+	hang_up(peer);
 }
 
 static void
@@ -439,6 +473,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		rig_test(forked__open_stream_and_listener__are_dropped_without_a_trace),
 		rig_test(context_free__in_a_child__drops_all_without_a_trace),
+		rig_test(forked__open_stream__has_its_descriptor_closed),
 		rig_test(forked__stream_that_connects__is_dropped),
 		rig_test(forked__stream_with_output_and_input__is_dropped),
 		rig_test(forked__stream_whose_close_is_due__is_told_by_the_parent_only),
