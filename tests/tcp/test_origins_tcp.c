@@ -194,12 +194,14 @@ is_answered(struct rota_context *ctx, void *userdata)
 static void
 tcp__without_a_loop__asks_and_waits(void **state)
 {
-	struct client client = { .stream = NULL };
+	/* Static, as the fixture frees the context, and so calls on_close, after this has returned. */
+	static struct client client;
+	static int lines;
 	struct rota_context *ctx = context_of(state);
 	struct rota_listener *listener;
 	char address[ROTA_ADDRESS_TEXT];
-	int lines = 0;
 
+	client = (struct client){ .stream = NULL };
 	assert_int_equal(start_server(ctx, &lines, &listener, address), 0);
 	assert_int_equal(ask(ctx, address, "are you there?\n", &client), 0);
 	assert_int_equal(rota_wait(ctx, is_answered, &client, 20 * ROTA_SECOND), 0);
