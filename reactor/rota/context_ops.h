@@ -23,6 +23,7 @@ struct rota_context_ops {
 	 * is then not called). May be NULL.
 	 */
 	int (*open)(struct rota_context *ctx, void *argument);
+	/* Gives back what open and the others got, not the own bytes. May not be NULL. */
 	void (*free)(struct rota_context *ctx);
 
 	/*
@@ -34,8 +35,8 @@ struct rota_context_ops {
 
 	/*
 	 * Waits at most timeout (0: not at all) until a watched descriptor is ready, and calls
-	 * rota_context_report for each that is, in the order to be kept. It calls no handlers. 0 or
-	 * a negative error.
+	 * rota_context_report for each that is, in the order to be kept. It calls no handlers, and
+	 * may end early with nothing reported, as after a signal. 0 or a negative error.
 	 */
 	int (*wait)(struct rota_context *ctx, rota_time timeout);
 

@@ -197,7 +197,10 @@ ROTA_API int rota_stream_send_ref(struct rota_stream *stream, const void *bytes,
 /* Bytes that were sent and that the kernel has not got yet. */
 ROTA_API size_t rota_stream_unsent(const struct rota_stream *stream);
 
-/* Whether the next send would be refused with -ROTA_EFULL. */
+/*
+ * Whether the next send would be refused with -ROTA_EFULL. Asking is not a refusal: no on_drain
+ * follows, so who pauses a source because of it has nothing to wake it. Send until refused.
+ */
 ROTA_API bool rota_stream_is_full(const struct rota_stream *stream);
 
 /* Calls no on_data and no on_end until rota_stream_resume, and reads nothing. Idempotent. */
