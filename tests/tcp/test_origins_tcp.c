@@ -194,7 +194,9 @@ is_answered(struct rota_context *ctx, void *userdata)
 static void
 tcp__without_a_loop__asks_and_waits(void **state)
 {
-	/* Static, as the fixture frees the context, and so calls on_close, after this has returned. */
+	/*
+	 * Static, as the fixture frees the context, and so calls on_close, after this has returned.
+	 */
 	static struct client client;
 	static int lines;
 	struct rota_context *ctx = context_of(state);
