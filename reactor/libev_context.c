@@ -286,6 +286,8 @@ libev_watch(struct rota_context *ctx, struct rota_target *target, unsigned from)
 
 		if (r < 0)
 			return r;
+		if (target->fd == libev->epoll_fd)
+			return -EINVAL;
 		ev_io_init(io, on_io, target->fd, 0);
 		io->data = ctx;
 	}

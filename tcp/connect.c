@@ -20,6 +20,8 @@
 
 struct rota__connecting {
 	struct rota_address address;
+	/* of a try that failed at once: told in a turn, until when the stream is connecting */
+	int error;
 };
 
 static enum rota_reason
@@ -148,13 +150,20 @@ attempt(struct rota_stream *stream)
 		stream->retry = rota__time_add(stream->ctx->ops->now(stream->ctx), UNIX_RETRY);
 		rota__stream_due_by(stream, stream->retry);
 	} else {
-		rota__stream_finish(stream, reason_of(r), r);
+		stream->connecting->error = r;
+		rota__stream_due_by(stream, stream->ctx->ops->now(stream->ctx));
 	}
 }
 
 void
 rota__connect_on_time(struct rota_stream *stream, rota_time now)
 {
+	int error = stream->connecting->error;
+
+	if (error < 0) {
+		rota__stream_finish(stream, reason_of(error), error);
+		return;
+	}
 	if (now >= stream->deadline) {
 		rota__stream_finish(stream, ROTA_REASON_TIMEOUT_CONNECT, -ETIMEDOUT);
 		return;
@@ -187,6 +196,7 @@ make(struct rota_context *ctx, const struct rota_address *address,
 		return r;
 	}
 	connecting->address = *address;
+	connecting->error = 0;
 	(*ret_stream)->connecting = connecting;
 	(*ret_stream)->flags |= ROTA__CONNECTS;
 	return 0;

@@ -21,9 +21,7 @@ ROTA_BEGIN_DECLS
  * Returns 0; an error of rota_address_parse; -EINVAL for options that make no sense, for fd:N, or
  * for a unix socket without a name; -ENOMEM; -ECANCELED while the context is being freed. After a
  * failure no handler is called. What the kernel says, also when it cannot make a socket, comes by
- * on_close. When it says so at once (a unix path where nobody listens, no descriptor left) the
- * stream is over already: send and rota_relay return -ENOTCONN, which is not the reason; on_close
- * tells that.
+ * on_close, also when it says so at once.
  */
 ROTA_API int rota_connect(struct rota_context *ctx, const char *text,
 	const struct rota_stream_options *options, void *userdata, struct rota_stream **ret_stream);
