@@ -165,7 +165,12 @@ check_canary(struct run *run)
 		.is_exact = true,
 	};
 	struct setting setting = *run->setting;
-	struct run after = { .scenario = &canary, .setting = &setting, .ctx = run->ctx };
+	struct run after = {
+		.scenario = &canary,
+		.setting = &setting,
+		.ctx = run->ctx,
+		.canary_of = run,
+	};
 	rota_time since = rota_context_now(run->ctx);
 
 	setting.is_cut = false;
@@ -174,7 +179,7 @@ check_canary(struct run *run)
 	player_init(&after.client, "canary's client", &canary.client);
 	player_init(&after.server, "canary's server", &canary.server);
 	scenario_play(&after);
-	check_run(run, after.client.side.received_len == 100, "new work does not succeed");
+	check_run(&after, after.client.side.received_len == 100, "new work does not succeed");
 	check_usual(&after);
 	check_players(&after);
 	check_run(run, rota_context_now(run->ctx) - since <= ROTA_SECOND,

@@ -51,6 +51,14 @@ tell_player(const struct player *player)
 void
 scenario_fail(const struct run *run, const char *what, const char *file, int line)
 {
+	faulty_sys_reset();
+	faulty_allocator_reset();
+	if (run->canary_of != NULL) {
+		tell(run->canary_of);
+		tell_player(&run->canary_of->client);
+		tell_player(&run->canary_of->server);
+		print_error("after it, ");
+	}
 	tell(run);
 	print_error("    %s (listen: %d, listener: %d, %u turns)\n", what, run->listen_error,
 		run->listener_error, run->turns);

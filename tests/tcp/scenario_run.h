@@ -35,6 +35,7 @@ struct run {
 	int listener_error;
 	int listen_error;
 	unsigned turns;
+	const struct run *canary_of; /* NULL if it is none */
 	uint64_t calls[FAULTY_ANY];
 	uint64_t allocations;
 };
