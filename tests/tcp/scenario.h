@@ -28,8 +28,8 @@ struct scenario {
 /* How bytes get from one to the other; what is above the socket is the stream's. */
 struct transport {
 	const char *name;
-	const char *address; /* %d, if there is one, is the process, %u a number of its own */
-	bool cannot_reset;   /* the peer of an abort may see an end */
+	void (*address)(char *text, size_t size); /* where the next run listens */
+	bool cannot_reset;                        /* the peer of an abort may see an end */
 	/* Completes the options of either side; NULL: nothing to do. */
 	void (*prepare)(struct rota_stream_options *options, bool is_server);
 };

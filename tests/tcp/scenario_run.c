@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <rota/connect.h>
 
@@ -179,17 +178,12 @@ options_for(const struct run *run, bool is_server)
 static int
 open_listener(struct run *run, struct rota_address *ret_address)
 {
-	static unsigned count;
 	struct rota_listener_options options = ROTA_LISTENER_OPTIONS_INIT;
 	char text[64];
 	int r;
 
 	options.stream = options_for(run, true);
-	/* The format is one of the transports' own, not somebody else's. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	snprintf(text, sizeof text, run->setting->transport->address, (int)getpid(), count++);
-#pragma GCC diagnostic pop
+	run->setting->transport->address(text, sizeof text);
 	r = rota_listen(run->ctx, text, &options, &listener_handlers, run, &run->listener);
 	if (r < 0)
 		return r;

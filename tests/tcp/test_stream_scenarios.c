@@ -3,7 +3,11 @@
  * The scenarios of streams: what two of them do to each other, multiplied by transports, hosts,
  * sizes and faults. One row here is some hundred runs.
  */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "faulty_allocator.h"
 #include "fixture.h"
@@ -115,9 +119,43 @@ static const struct scenario scenarios[] = {
 	},
 };
 
+/*
+ * One port for all runs, kept by a socket that is bound to it and does not listen. With a new one
+ * for each, thousands of runs a minute leave no port of the system's that is not in TIME_WAIT, and
+ * a run fails by EADDRINUSE or EADDRNOTAVAIL.
+ */
+static struct sockaddr_in port = { .sin_family = AF_INET };
+
+static bool
+keep_port(void)
+{
+	int keeper = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t length = sizeof port;
+	const int on = 1;
+
+	port.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return keeper >= 0 && setsockopt(keeper, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+		bind(keeper, (struct sockaddr *)&port, length) == 0 &&
+		getsockname(keeper, (struct sockaddr *)&port, &length) == 0;
+}
+
+static void
+tcp_address(char *text, size_t size)
+{
+	snprintf(text, size, "127.0.0.1:%u", ntohs(port.sin_port));
+}
+
+static void
+unix_address(char *text, size_t size)
+{
+	static unsigned count;
+
+	snprintf(text, size, "unix:@rota-test-scenario-%d-%u", (int)getpid(), count++);
+}
+
 static const struct transport transports[] = {
-	{ .name = "tcp", .address = "127.0.0.1:0" },
-	{ .name = "unix", .address = "unix:@rota-test-scenario-%d-%u", .cannot_reset = true },
+	{ .name = "tcp", .address = tcp_address },
+	{ .name = "unix", .address = unix_address, .cannot_reset = true },
 };
 
 static const struct host simulated = {
@@ -187,6 +225,10 @@ main(void)
 {
 	int r;
 
+	if (!keep_port()) {
+		perror("a port on 127.0.0.1");
+		return 1;
+	}
 	for (size_t i = 0; i < COUNT(scenarios); i++) {
 		add_scenario(&scenarios[i], &simulated);
 		if (!scenarios[i].is_long)
