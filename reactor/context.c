@@ -68,6 +68,7 @@ rota__context_make(const struct rota_context_ops *ops, const struct rota_sys_ops
 		return -ENOMEM;
 	ctx->ops = ops;
 	ctx->sys = sys;
+	ctx->is_forwarding = ops->dispatch_once != rota_context_dispatch;
 	ctx->pid = getpid();
 	ctx->wake.fd = -1;
 	ctx->posts_end = &ctx->posts;
@@ -162,7 +163,7 @@ rota_context_free(struct rota_context *ctx)
 void
 rota_context_stop(struct rota_context *ctx)
 {
-	ctx->stopping = true;
+	ctx->work |= ROTA__IS_STOPPING;
 	rota__context_nearer(ctx, INT64_MIN);
 }
 
@@ -213,8 +214,7 @@ rota_context_fd(struct rota_context *ctx)
 	fd = ctx->ops->fd(ctx);
 	if (fd >= 0 && !ctx->hosted) {
 		ctx->hosted = ctx->ops->flush != NULL;
-		ctx->changed = true;
-		rota__context_flush(ctx);
+		rota__context_changed(ctx);
 	}
 	return fd;
 }
@@ -222,7 +222,7 @@ rota_context_fd(struct rota_context *ctx)
 void
 rota__context_flush_hosted(struct rota_context *ctx)
 {
-	ctx->changed = false;
+	ctx->work &= ~ROTA__HAS_CHANGES;
 	ctx->ops->flush(ctx);
 	if (!rota__list_is_empty(&ctx->ready))
 		rota__context_nearer(ctx, INT64_MIN);
@@ -245,7 +245,7 @@ rota_context_next_deadline(struct rota_context *ctx, struct rota_dispatchvars *v
 	deadline = rota__time_add(vars->begun, vars->timeout > 0 ? vars->timeout : 0);
 	deadline = earlier(deadline, vars->deadline);
 	deadline = earlier(deadline, rota__timers_next(&ctx->timers));
-	if (ctx->stopping || rota__context_has_work(ctx))
+	if ((ctx->work & ROTA__IS_STOPPING) != 0 || rota__context_has_work(ctx))
 		deadline = earlier(deadline, now);
 	ctx->announced = deadline;
 	ctx->change_told = false;

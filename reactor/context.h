@@ -61,14 +61,23 @@ struct rota__layer {
 	const struct rota__layer_ops *ops;
 };
 
+/* For what only some turns do: out of the way of those that have nothing but ready targets. */
+#define ROTA__RARE __attribute__((noinline, cold))
+
 /*
- * What there is to do without waiting, besides ready targets. Each is set by whoever adds to it and
- * cleared when none is left.
+ * All that a turn may have to see to, besides ready targets; so a turn that has nothing else asks
+ * once. The first are there to do without waiting. Each is set by whoever adds to it and cleared
+ * when none is left.
  */
 #define ROTA__HAS_TASKS (1u << 0)
 #define ROTA__HAS_SIGNALS (1u << 1)
 #define ROTA__HAS_POSTS (1u << 2) /* that were taken over */
 #define ROTA__LAYER_HAS_WORK (1u << 3)
+#define ROTA__HAS_WORK 0xfu
+#define ROTA__HAS_TIMERS (1u << 4)
+#define ROTA__HAS_METER (1u << 5)
+#define ROTA__HAS_CHANGES (1u << 6) /* of interests, which a host's kernel must know */
+#define ROTA__IS_STOPPING (1u << 7) /* rota_context_stop was called */
 
 /* dispatch.c: the dispatch in progress. */
 struct rota__pass {
@@ -83,7 +92,7 @@ struct rota__pass {
 
 #define ROTA__IS_STOPPED (1u << 0) /* error_in_handler said so */
 #define ROTA__IS_TIMED (1u << 1)   /* for a budget or a meter */
-#define ROTA__HAS_TIMERS (1u << 2)
+#define ROTA__TIMERS_ARE_DUE (1u << 2) /* or may be */
 
 struct rota_context {
 	const struct rota_context_ops *ops;
@@ -99,21 +108,20 @@ struct rota_context {
 	size_t target_slots;
 	size_t target_capacity;
 	struct rota_link ready;
-	bool changed; /* an interest, since the last flush */
+
+	/* dispatch.c */
+	uint8_t state; /* enum rota__state */
+	bool now_is_read;
+	bool is_forwarding; /* it dispatches by other means than rota_context_dispatch */
+	bool is_ending;     /* in rota_context_free */
 	/*
 	 * its descriptor was asked for, so changes must be known to the kernel whenever the host
 	 * waits
 	 */
 	bool hosted;
-
-	/* dispatch.c */
-	enum rota__state state;
 	unsigned work;
-	bool stopping;
-	bool is_ending; /* in rota_context_free */
 	uint64_t errors;
 	rota_time now; /* the turn's */
-	bool now_is_read;
 	struct rota__pass pass;
 
 	struct rota__timers timers; /* timer.c */
@@ -152,7 +160,7 @@ struct rota_context {
 static inline bool
 rota__context_has_work(const struct rota_context *ctx)
 {
-	return ctx->work != 0 || !rota__list_is_empty(&ctx->ready);
+	return (ctx->work & ROTA__HAS_WORK) != 0 || !rota__list_is_empty(&ctx->ready);
 }
 
 /*
@@ -183,7 +191,7 @@ rota__context_nearer(struct rota_context *ctx, rota_time when)
 static inline void
 rota__context_compare(struct rota_context *ctx)
 {
-	bool is_now = ctx->stopping || rota__context_has_work(ctx);
+	bool is_now = (ctx->work & ROTA__IS_STOPPING) != 0 || rota__context_has_work(ctx);
 
 	rota__context_nearer(ctx, is_now ? INT64_MIN : rota__timers_next(&ctx->timers));
 }
@@ -197,8 +205,18 @@ void rota__context_flush_hosted(struct rota_context *ctx);
 static inline void
 rota__context_flush(struct rota_context *ctx)
 {
-	if (ctx->hosted && ctx->changed && ctx->state == ROTA__BETWEEN)
+	if ((ctx->work & ROTA__HAS_CHANGES) != 0 && ctx->state == ROTA__BETWEEN)
 		rota__context_flush_hosted(ctx);
+}
+
+/* An interest has changed. */
+static inline void
+rota__context_changed(struct rota_context *ctx)
+{
+	if (!ctx->hosted)
+		return;
+	ctx->work |= ROTA__HAS_CHANGES;
+	rota__context_flush(ctx);
 }
 
 /*

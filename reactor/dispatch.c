@@ -2,20 +2,17 @@
 /*
  * One dispatch: a wait, then the phases in their order: ready targets (and signals), timers, posts,
  * tasks, closes. I/O comes before time, so that a reply already in the socket beats the timeout
- * that would call it lost.
+ * that would call it lost. The wait and the ready targets stand in dispatch.h.
  *
  * What a phase has to do is settled before it begins, except for ready targets, to which only waits
  * add; so handlers cannot keep a phase going. A budget ends a phase early, but never before its
  * first handler, so that no phase starves.
  */
-#include <rota/errors.h>
+#include "dispatch.h"
 
 #include <errno.h>
 
-#include "context.h"
-
-/* Kept out of the way of a turn that has nothing but ready targets. */
-#define RARE __attribute__((noinline))
+#include <rota/errors.h>
 
 rota_time
 rota_context_now(struct rota_context *ctx)
@@ -67,37 +64,25 @@ begin_timing(struct rota_context *ctx, rota_time before_wait)
 		rota__meter_wait(ctx, pass->since - before_wait);
 }
 
-/* A wait that something may shorten, or that is timed. */
-static RARE int
-wait_timed(struct rota_context *ctx, rota_time timeout)
+int
+rota__dispatch_wait(struct rota_context *ctx, rota_time timeout)
 {
 	rota_time before_wait = ctx->meter != NULL ? ctx->ops->now(ctx) : 0;
-	int r = ctx->ops->wait(ctx, wait_time(ctx, timeout));
+	int r;
 
+	ctx->work &= ~ROTA__HAS_CHANGES;
+	r = ctx->ops->wait(ctx, wait_time(ctx, timeout));
 	if (r < 0)
 		return r;
 	begin_timing(ctx, before_wait);
 	if (ctx->timers.count > 0) {
-		ctx->pass.flags |= ROTA__HAS_TIMERS;
+		ctx->pass.flags |= ROTA__TIMERS_ARE_DUE;
 		rota__timers_begin(&ctx->timers, rota_context_now(ctx));
 	}
 	return 0;
 }
 
-static inline int
-wait_for_readiness(struct rota_context *ctx, rota_time timeout)
-{
-	const struct rota_dispatchvars *vars = ctx->pass.vars;
-
-	ctx->changed = false;
-	if (rota__context_has_work(ctx) || ctx->timers.count > 0 || ctx->meter != NULL)
-		return wait_timed(ctx, timeout);
-	if (vars != NULL && (vars->deadline != ROTA_NEVER || vars->budget > 0))
-		return wait_timed(ctx, timeout);
-	return ctx->ops->wait(ctx, timeout > 0 ? timeout : 0);
-}
-
-static RARE bool
+static bool
 is_over_budget(struct rota_context *ctx, const char *name)
 {
 	rota_time now = ctx->ops->now(ctx);
@@ -109,15 +94,9 @@ is_over_budget(struct rota_context *ctx, const char *name)
 	return now >= ctx->pass.end;
 }
 
-/*
- * A handler of what is called name has returned. Whether the next one of this phase may be called.
- */
-static inline bool
-may_go_on(struct rota_context *ctx, const char *name)
+bool
+rota__dispatch_may_go_on(struct rota_context *ctx, const char *name)
 {
-	ctx->pass.handlers++;
-	if ((ctx->pass.flags & (ROTA__IS_TIMED | ROTA__IS_STOPPED)) == 0)
-		return true;
 	if ((ctx->pass.flags & ROTA__IS_TIMED) != 0 && is_over_budget(ctx, name))
 		return false;
 	return (ctx->pass.flags & ROTA__IS_STOPPED) == 0;
@@ -126,7 +105,7 @@ may_go_on(struct rota_context *ctx, const char *name)
 bool
 rota__handler_returned(struct rota_context *ctx, const char *name)
 {
-	return may_go_on(ctx, name);
+	return rota__dispatch_called(ctx, name);
 }
 
 /* A handler returned an error, and what it belongs to has been stopped. */
@@ -149,9 +128,8 @@ is_still_started(const struct rota_context *ctx, const struct rota_target *targe
 	return (size_t)fd < ctx->target_slots && ctx->targets[fd] == target;
 }
 
-/* A target's handler returned an error. */
-static RARE void
-stop_target(struct rota_context *ctx, struct rota_target *target, int fd, int error)
+ROTA__RARE void
+rota__dispatch_stop(struct rota_context *ctx, struct rota_target *target, int fd, int error)
 {
 	if (!is_still_started(ctx, target, fd))
 		target = NULL;
@@ -160,33 +138,6 @@ stop_target(struct rota_context *ctx, struct rota_target *target, int fd, int er
 	else
 		rota_target_stop(ctx, target);
 	report_error(ctx, target, error);
-}
-
-static inline void
-call_ready(struct rota_context *ctx)
-{
-	struct rota_link *link;
-
-	while ((link = rota__list_pop(&ctx->ready)) != NULL) {
-		struct rota_target *target = rota_container_of(link, struct rota_target, link);
-		const struct rota_target_ops *ops = target->ops;
-		unsigned events = target->ready;
-		int fd = target->fd;
-		int r;
-
-		target->ready = 0;
-		if (target == &ctx->wake) {
-			rota__wake_drain(ctx, events);
-			continue;
-		}
-		if ((events & ROTA_LOST) != 0)
-			rota_target_stop(ctx, target);
-		r = ops->on_ready(ctx, target, events);
-		if (r < 0)
-			stop_target(ctx, target, fd, r);
-		if (!may_go_on(ctx, ops->name))
-			return;
-	}
 }
 
 static void
@@ -203,7 +154,7 @@ call_signals(struct rota_context *ctx)
 				rota_signal_stop(ctx, signal);
 			report_error(ctx, NULL, r);
 		}
-		if (!may_go_on(ctx, "signal"))
+		if (!rota__dispatch_called(ctx, "signal"))
 			return;
 	}
 	ctx->work &= ~ROTA__HAS_SIGNALS;
@@ -224,7 +175,7 @@ call_timers(struct rota_context *ctx)
 				rota_timer_stop(ctx, timer);
 			report_error(ctx, NULL, r);
 		}
-		if (!may_go_on(ctx, "timer"))
+		if (!rota__dispatch_called(ctx, "timer"))
 			return;
 	}
 }
@@ -245,7 +196,7 @@ call_posts(struct rota_context *ctx)
 
 		if (r < 0)
 			report_error(ctx, NULL, r);
-		if (!may_go_on(ctx, "post"))
+		if (!rota__dispatch_called(ctx, "post"))
 			return;
 	}
 }
@@ -279,7 +230,7 @@ call_tasks(struct rota_context *ctx)
 	ctx->work &= ~ROTA__HAS_TASKS;
 	while ((link = rota__list_pop(&batch)) != NULL) {
 		call_task(ctx, rota_container_of(link, struct rota_task, link));
-		if (!may_go_on(ctx, "task"))
+		if (!rota__dispatch_called(ctx, "task"))
 			break;
 	}
 	rota__list_prepend_all(&ctx->tasks, &batch);
@@ -312,7 +263,7 @@ call_others(struct rota_context *ctx)
 		if (!end_phase(ctx))
 			return;
 	}
-	if ((ctx->pass.flags & ROTA__HAS_TIMERS) != 0) {
+	if ((ctx->pass.flags & ROTA__TIMERS_ARE_DUE) != 0) {
 		call_timers(ctx);
 		if (!end_phase(ctx))
 			return;
@@ -327,12 +278,13 @@ call_others(struct rota_context *ctx)
 		ctx->layer->ops->end_turn(ctx, ctx->layer);
 }
 
-static RARE void
-finish(struct rota_context *ctx)
+int
+rota__dispatch_finish(struct rota_context *ctx)
 {
 	call_others(ctx);
 	if (ctx->meter != NULL)
 		rota__meter_turn(ctx, (uint64_t)ctx->pass.handlers);
+	return (ctx->pass.flags & ROTA__IS_STOPPED) != 0 ? -ROTA_ESTOPPED : 0;
 }
 
 int
@@ -343,20 +295,7 @@ rota_context_dispatch(struct rota_context *ctx, rota_time timeout, rota_error_fn
 
 	if (ctx->state != ROTA__TURN)
 		return -EDEADLK;
-	ctx->state = ROTA__DISPATCHING;
-	ctx->now_is_read = false;
-	ctx->pass.error_in_handler = error_in_handler;
-	ctx->pass.vars = vars;
-	ctx->pass.handlers = 0;
-	ctx->pass.flags = 0;
-	r = wait_for_readiness(ctx, timeout);
-	if (r >= 0) {
-		call_ready(ctx);
-		if ((ctx->work | ctx->pass.flags) != 0 ||
-			__atomic_load_n(&ctx->posted, __ATOMIC_RELAXED) != NULL)
-			finish(ctx);
-		r = (ctx->pass.flags & ROTA__IS_STOPPED) != 0 ? -ROTA_ESTOPPED : ctx->pass.handlers;
-	}
-	ctx->state = ROTA__TURN;
-	return r;
+	r = rota__dispatch(ctx, timeout, error_in_handler, vars,
+		vars != NULL && rota__dispatch_is_limited(vars));
+	return r < 0 ? r : ctx->pass.handlers;
 }

@@ -30,9 +30,11 @@ rota__link_is_listed(const struct rota_link *link)
 static inline void
 rota__list_append(struct rota_link *list, struct rota_link *link)
 {
+	struct rota_link *last = list->previous;
+
 	link->next = list;
-	link->previous = list->previous;
-	list->previous->next = link;
+	last->next = link;
+	link->previous = last;
 	list->previous = link;
 }
 
@@ -47,16 +49,23 @@ rota__list_remove(struct rota_link *link)
 	link->next = link->previous = NULL;
 }
 
+/* The first link of a list that is not empty, removed. */
+static inline struct rota_link *
+rota__list_take(struct rota_link *list)
+{
+	struct rota_link *link = list->next;
+
+	list->next = link->next;
+	link->next->previous = list;
+	link->next = link->previous = NULL;
+	return link;
+}
+
 /* The first link, removed; NULL when the list is empty. */
 static inline struct rota_link *
 rota__list_pop(struct rota_link *list)
 {
-	struct rota_link *link = list->next;
-
-	if (link == list)
-		return NULL;
-	rota__list_remove(link);
-	return link;
+	return rota__list_is_empty(list) ? NULL : rota__list_take(list);
 }
 
 /* Moves all links of from before those of list. */

@@ -10,6 +10,10 @@ void
 rota_context_set_meter(struct rota_context *ctx, struct rota_meter *meter)
 {
 	ctx->meter = meter;
+	if (meter != NULL)
+		ctx->work |= ROTA__HAS_METER;
+	else
+		ctx->work &= ~ROTA__HAS_METER;
 }
 
 static unsigned

@@ -74,8 +74,7 @@ rota__target_start_socket(struct rota_context *ctx, struct rota_target *target, 
 		return r;
 	target->active = true;
 	ctx->targets[target->fd] = target;
-	ctx->changed = true;
-	rota__context_flush(ctx);
+	rota__context_changed(ctx);
 	return 0;
 }
 
@@ -118,8 +117,7 @@ rota_target_set_interest(struct rota_context *ctx, struct rota_target *target, u
 	target->ready &= (uint8_t)interest;
 	if (target->ready == 0)
 		rota__list_remove(&target->link);
-	ctx->changed = true;
-	rota__context_flush(ctx);
+	rota__context_changed(ctx);
 	return 0;
 }
 
@@ -139,8 +137,7 @@ rota_target_stop(struct rota_context *ctx, struct rota_target *target)
 		return;
 	ctx->ops->unwatch(ctx, target);
 	forget(ctx, target);
-	ctx->changed = true;
-	rota__context_flush(ctx);
+	rota__context_changed(ctx);
 }
 
 bool

@@ -70,14 +70,17 @@ replace(struct rota__timers *timers, size_t at, struct rota__timer_slot slot)
 }
 
 static void
-take_out(struct rota__timers *timers, struct rota_timer *timer)
+take_out(struct rota_context *ctx, struct rota_timer *timer)
 {
+	struct rota__timers *timers = &ctx->timers;
 	size_t at = timer->slot;
 	struct rota__timer_slot last = timers->slots[timers->count--];
 
 	timer->slot = 0;
 	if (last.timer != timer)
 		replace(timers, at, last);
+	if (timers->count == 0)
+		ctx->work &= ~ROTA__HAS_TIMERS;
 }
 
 static int
@@ -122,6 +125,7 @@ start(struct rota_context *ctx, struct rota_timer *timer, rota_time due, rota_ti
 	}
 	timer->period = period;
 	put_in(timers, timer, due);
+	ctx->work |= ROTA__HAS_TIMERS;
 	if (timer == timers->called)
 		timers->called_runs = true;
 	rota__context_nearer(ctx, due);
@@ -189,7 +193,7 @@ rota_timer_stop(struct rota_context *ctx, struct rota_timer *timer)
 	if (timer == ctx->timers.called)
 		ctx->timers.called_runs = false;
 	if (timer->slot != 0)
-		take_out(&ctx->timers, timer);
+		take_out(ctx, timer);
 }
 
 bool
@@ -254,7 +258,7 @@ rota__timers_take_due(struct rota_context *ctx)
 	if (timer->period != 0)
 		put_in(timers, timer, next_due(ctx, timer, due));
 	else
-		take_out(timers, timer);
+		take_out(ctx, timer);
 	return timer;
 }
 

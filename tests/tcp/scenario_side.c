@@ -184,8 +184,10 @@ are_connected(int fd, int peer)
 	socklen_t their_length = sizeof theirs;
 	socklen_t our_length = sizeof ours;
 
-	if (getpeername(fd, (struct sockaddr *)&theirs, &their_length) < 0 ||
-		getsockname(peer, (struct sockaddr *)&ours, &our_length) < 0)
+	/* One that was reset meanwhile does not tell any more whose it was; ours, if ours is too. */
+	if (getpeername(fd, (struct sockaddr *)&theirs, &their_length) < 0)
+		return getpeername(peer, (struct sockaddr *)&theirs, &their_length) < 0;
+	if (getsockname(peer, (struct sockaddr *)&ours, &our_length) < 0)
 		return true;
 	return their_length == our_length && memcmp(&theirs, &ours, our_length) == 0;
 }
