@@ -184,7 +184,7 @@ are_connected(int fd, int peer)
 	socklen_t their_length = sizeof theirs;
 	socklen_t our_length = sizeof ours;
 
-	/* One that was reset meanwhile does not tell any more whose it was; ours, if ours is too. */
+	/* One that was reset does not tell any more whose it was: ours, if ours was reset too. */
 	if (getpeername(fd, (struct sockaddr *)&theirs, &their_length) < 0)
 		return getpeername(peer, (struct sockaddr *)&theirs, &their_length) < 0;
 	if (getsockname(peer, (struct sockaddr *)&ours, &our_length) < 0)
