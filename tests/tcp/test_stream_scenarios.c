@@ -4,6 +4,7 @@
  * sizes and faults. One row here is some hundred runs.
  */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -122,26 +123,54 @@ static const struct scenario scenarios[] = {
 /*
  * One port for all runs, kept by a socket that is bound to it and does not listen. With a new one
  * for each, thousands of runs a minute leave no port of the system's that is not in TIME_WAIT, and
- * a run fails by EADDRINUSE or EADDRNOTAVAIL.
+ * a run fails by EADDRINUSE or EADDRNOTAVAIL. Another is taken when somebody else listens there:
+ * who had the port before may come back to it.
  */
-static struct sockaddr_in port = { .sin_family = AF_INET };
+static struct sockaddr_in port;
+static int keeper = -1;
 
-static bool
-keep_port(void)
+/* A socket bound to the port, 0 for any, and perhaps listening; -1 when it is somebody else's. */
+static int
+bind_port(bool listens)
 {
-	int keeper = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	socklen_t length = sizeof port;
+	const socklen_t length = sizeof port;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	const int on = 1;
 
-	port.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	return keeper >= 0 && setsockopt(keeper, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-		bind(keeper, (struct sockaddr *)&port, length) == 0 &&
-		getsockname(keeper, (struct sockaddr *)&port, &length) == 0;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+		bind(fd, (struct sockaddr *)&port, length) == 0 && (!listens || listen(fd, 1) == 0))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static void
+keep_another_port(void)
+{
+	socklen_t length = sizeof port;
+	int fd;
+
+	port = (struct sockaddr_in){ .sin_family = AF_INET,
+		.sin_addr = { htonl(INADDR_LOOPBACK) } };
+	fd = bind_port(false);
+	(void)getsockname(fd, (struct sockaddr *)&port, &length);
+	if (keeper < 0) {
+		keeper = fd;
+	} else {
+		(void)dup3(fd, keeper, O_CLOEXEC);
+		close(fd);
+	}
 }
 
 static void
 tcp_address(char *text, size_t size)
 {
+	int probe = bind_port(true);
+
+	if (probe < 0)
+		keep_another_port();
+	else
+		close(probe);
 	snprintf(text, size, "127.0.0.1:%u", ntohs(port.sin_port));
 }
 
@@ -225,10 +254,7 @@ main(void)
 {
 	int r;
 
-	if (!keep_port()) {
-		perror("a port on 127.0.0.1");
-		return 1;
-	}
+	keep_another_port();
 	for (size_t i = 0; i < COUNT(scenarios); i++) {
 		add_scenario(&scenarios[i], &simulated);
 		if (!scenarios[i].is_long)
