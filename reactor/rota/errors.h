@@ -20,7 +20,11 @@ ROTA_BEGIN_DECLS
 	X(ROTA_ENAME, 10004, "host names are not resolved here: give a numeric address") \
 	X(ROTA_ELIMIT, 10005, "a limit was reached") \
 	X(ROTA_ECLOSED, 10006, "closed") \
-	X(ROTA_ETRUNCATED, 10007, "the peer ended in the middle")
+	X(ROTA_ETRUNCATED, 10007, "the peer ended in the middle") \
+	X(ROTA_EPROXY, 10008, "not a PROXY protocol header, or only a part of one") \
+	X(ROTA_ECIDR, 10009, "not a network: want ADDRESS/BITS, a numeric ADDRESS or unix:") \
+	X(ROTA_EHOSTBITS, 10010, \
+		"bits are set behind the network's prefix: 10.0.0.0/8, not 10.1.2.3/8")
 
 enum rota_error {
 #define ROTA_ERROR_CODE(name, value, text) name = value,
