@@ -233,10 +233,12 @@ fail:
 }
 
 static int
-stop_when_drained(struct rota_context *ctx, struct rota_dispatchvars *vars)
+before_wait(struct rota_context *ctx, struct rota_dispatchvars *vars)
 {
-	const struct program *program = vars->userdata;
+	struct program *program = vars->userdata;
 
+	if (program->turn)
+		program->turn(program);
 	return program->draining && rota_context_streams(ctx) == 0 ? ROTA_STOP : ROTA_CONTINUE;
 }
 
@@ -247,7 +249,7 @@ program_run(struct program *program)
 	char reason[256];
 	int r;
 
-	vars.before_dispatch = stop_when_drained;
+	vars.before_dispatch = before_wait;
 	vars.userdata = program;
 	r = rota_iterate(program->ctx, &vars);
 	if (r < 0)
@@ -395,9 +397,17 @@ int
 program_address(const char *name, const char *option, const char *text,
 	struct rota_address *ret_address)
 {
+	const char *port = text + (text[0] == ':');
+	char loopback[32];
 	char reason[128];
-	int r = rota_address_parse(text, ret_address);
+	int r;
 
+	if (port[0] != '\0' && strlen(port) < 6 && port[strspn(port, "0123456789")] == '\0') {
+		snprintf(loopback, sizeof(loopback), "127.0.0.1:%s", port);
+		r = rota_address_parse(loopback, ret_address);
+	} else {
+		r = rota_address_parse(text, ret_address);
+	}
 	if (r < 0)
 		return program_misuse(name, "%s '%s': %s", option, text,
 			error_text(r, reason, sizeof(reason)));

@@ -20,10 +20,14 @@ struct program;
 /* Take no new work, and end what there is: the program is over when its last stream is. */
 typedef void program_drain_fn(struct program *program);
 
+/* Called before each wait: write what was gathered meanwhile. */
+typedef void program_turn_fn(struct program *program);
+
 struct program {
 	const char *name; /* begins every line on stderr: "rota-echo" */
 	struct rota_context *ctx;
 	program_drain_fn *drain;
+	program_turn_fn *turn; /* NULL unless set between program_open and program_run */
 	bool draining;
 	bool failed;
 	/* What follows is program.c's. */
@@ -97,6 +101,7 @@ int program_number(const char *name, const char *option, const char *text, uint6
 	uint64_t most, uint64_t *ret_number);
 int program_seconds(const char *name, const char *option, const char *text, rota_time least,
 	rota_time most, rota_time *ret_duration);
+/* A port alone, 7000 or :7000, is 127.0.0.1's. */
 int program_address(const char *name, const char *option, const char *text,
 	struct rota_address *ret_address);
 

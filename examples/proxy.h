@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * proxy.h - the parts of rota-proxy, and what they share.
+ *
+ *   rota-proxy.c      the life of the process: listeners, drain
+ *   proxy_options.c   the command line
+ *   proxy_passage.c   one connection, from its accept to its line in the log
+ *   proxy_targets.c   which target a connection goes to
+ *   proxy_log.c       lines on stdout, written once a turn
+ *   proxy_name.c      addresses kept in 24 bytes
+ *   proxy_control.c   who may ask at --control, and which commands there are
+ *   proxy_show.c      what "show" answers
+ *   proxy_ctl.c       rota-proxy ctl, which asks
+ *
+ * One thread, one context. What lives as long as the process is in struct proxy; what lives as long
+ * as a connection is in struct proxy_passage, which is kept small, for there may be many.
+ */
+#ifndef EXAMPLES_PROXY_H
+#define EXAMPLES_PROXY_H
+
+#include "program.h"
+
+#include <stdio.h>
+
+#define PROXY_NAME "rota-proxy"
+#define PROXY_LISTENERS 32
+#define PROXY_TARGETS 64 /* as many as struct proxy_passage has bits in tried */
+#define PROXY_NO_TARGET PROXY_TARGETS
+
+/* What the command line says. */
+
+struct proxy_options {
+	struct rota_address listens[PROXY_LISTENERS];
+	size_t listen_count;
+	struct rota_address targets[PROXY_TARGETS];
+	size_t target_count;
+	bool original; /* --target original: where each connection was going; no targets */
+	bool failover; /* the first target that takes it; otherwise each in its turn */
+	struct rota_stream_options streams; /* on both sides */
+	rota_time drain;
+	const char *control; /* NULL: none */
+};
+
+/* Returns 0, or PROGRAM_MISUSED after saying why. */
+int proxy_read_options(struct proxy_options *options, int argc, char **argv);
+
+/* The log: see proxy_log.c. */
+
+struct proxy_log {
+	int fd;
+	uint64_t lost; /* lines that found no room */
+	size_t used;
+	char bytes[64 << 10];
+};
+
+void proxy_log_line(struct proxy_log *log, const char *line, size_t len);
+/* Writes what can be written within the time (0: at once). */
+void proxy_log_flush(struct proxy_log *log, rota_time timeout);
+
+/* An address as a passage keeps it. All zero: none. */
+
+struct proxy_name {
+	union {
+		struct in_addr in;
+		struct in6_addr in6;
+		struct rota_address *un;
+	} host;
+	uint32_t scope;
+	uint16_t family;
+	in_port_t port; /* as in a sockaddr */
+};
+
+void proxy_name_set(struct proxy_name *name, const struct rota_address *address);
+void proxy_name_get(const struct proxy_name *name, struct rota_address *ret_address);
+void proxy_name_clear(struct proxy_name *name);
+/* Writes it as one word, "-" for none, into a buffer of ROTA_ADDRESS_TEXT bytes. Returns buffer. */
+const char *proxy_name_format(const struct proxy_name *name, char *buffer);
+/* The same for an address, whose blanks and quotes are written as \xHH. */
+const char *proxy_format(const struct rota_address *address, char *buffer);
+
+/* Targets */
+
+struct proxy_target {
+	struct rota_address address;
+	rota_time backoff; /* 0: it takes connections; otherwise how long it is skipped */
+	rota_time until;   /* when one connection may try it again */
+	bool is_tried;     /* and that one is on its way */
+	size_t connections;
+	uint64_t connected; /* all told */
+	uint64_t failed;
+};
+
+struct proxy_targets {
+	struct proxy_target all[PROXY_TARGETS];
+	size_t count;
+	size_t next; /* of round robin */
+	bool failover;
+};
+
+struct proxy;
+struct proxy_passage;
+
+void proxy_targets_init(struct proxy_targets *targets, const struct proxy_options *options);
+
+/*
+ * Chooses the passage's next target, none of those it has tried, and notes it there. Those that are
+ * skipped come last. Returns how long it may take to connect, within the passage's own time, or 0
+ * when there is no target, or no time, left.
+ */
+rota_time proxy_targets_choose(struct proxy_targets *targets, struct proxy_passage *passage,
+	rota_time left, rota_time now);
+
+/*
+ * The passage's target has taken it, has failed with an error, or was left, before or after that it
+ * took it. Failed returns whether another target may do better.
+ */
+void proxy_target_connected(struct proxy *proxy, struct proxy_passage *passage);
+bool proxy_target_failed(struct proxy *proxy, struct proxy_passage *passage, int error);
+void proxy_target_left(struct proxy *proxy, struct proxy_passage *passage);
+
+/* Passages */
+
+struct proxy_listener {
+	struct proxy *proxy;
+	struct rota_listener *listener; /* NULL once closed */
+	struct rota_address address;    /* with the port that it got */
+};
+
+struct proxy_passage {
+	struct proxy_passage *next;
+	struct proxy_passage **link; /* what points to this passage */
+	struct proxy_listener *listener;
+	struct rota_relay *relay; /* NULL before the target is connected */
+	struct rota_stream
+		*client; /* NULL once it is over; both are the relay's, if there is one */
+	struct rota_stream *server;
+	uint64_t id;
+	uint64_t tried;        /* a bit for each target */
+	rota_time accepted;    /* instants */
+	rota_time routed;      /* the first target was chosen */
+	uint32_t connect_us;   /* from then until one was connected */
+	uint8_t target;        /* PROXY_NO_TARGET before one is chosen */
+	bool is_trial;         /* of a target that had been skipped */
+	uint8_t client_reason; /* enum rota_reason, of an end before there was a relay */
+	uint8_t server_reason;
+	int server_error;
+	struct proxy_name client_name;
+	struct proxy_name original; /* where it was going, for --target original */
+};
+
+void proxy_passage_begin(struct proxy_listener *listener, struct rota_stream *client);
+/* Resets both sides. */
+void proxy_passage_abort(struct proxy_passage *passage);
+/* The address of its target; none is "-". */
+const char *proxy_passage_target(const struct proxy_passage *passage, char *buffer);
+
+/* Control */
+
+/* Begins to serve --control. Returns 0, or PROGRAM_FAILED after saying why not. */
+int proxy_control_open(struct proxy *proxy);
+
+/* The socket at a path. Returns 0, -ENOENT when it is empty, or -ENAMETOOLONG. */
+int proxy_control_address(const char *path, struct rota_address *ret_address);
+/* The answer to "show what form". */
+void proxy_show(struct proxy *proxy, const char *what, const char *form, FILE *out);
+
+/* rota-proxy ctl: the arguments after it. Returns an exit status. */
+int proxy_ctl(int argc, char **argv);
+
+struct proxy {
+	struct program program;
+	const struct proxy_options *options;
+	struct proxy_listener listeners[PROXY_LISTENERS];
+	struct proxy_targets targets;
+	struct proxy_passage *passages;
+	size_t passage_count;
+	uint64_t last_id;
+	struct rota_timer drain_timer;
+	struct rota_meter meter; /* kept when there is somebody to show it to */
+	struct proxy_log log;
+};
+
+#endif

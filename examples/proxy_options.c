@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * proxy_options.c - the command line of rota-proxy: read, checked, and nothing done yet.
+ */
+#include "proxy.h"
+
+#include <getopt.h>
+#include <string.h>
+
+#define DAY (24 * 60 * ROTA_MINUTE)
+
+enum {
+	LISTEN = 1,
+	TARGET,
+	BALANCE,
+	CONNECT_TIMEOUT,
+	IDLE_TIMEOUT,
+	HALF_CLOSE_TIMEOUT,
+	LIFETIME,
+	DRAIN,
+};
+
+static int
+read_listen(struct proxy_options *options, const char *value)
+{
+	if (options->listen_count == PROXY_LISTENERS)
+		return program_misuse(PROXY_NAME, "--listen: no more than %d times",
+			PROXY_LISTENERS);
+	return program_address(PROXY_NAME, "--listen", value,
+		&options->listens[options->listen_count++]);
+}
+
+static int
+read_target(struct proxy_options *options, const char *value)
+{
+	struct rota_address *address = &options->targets[options->target_count];
+	int r;
+
+	if (strcmp(value, "original") == 0) {
+		options->original = true;
+		return 0;
+	}
+	if (options->target_count == PROXY_TARGETS)
+		return program_misuse(PROXY_NAME, "--target: no more than %d times", PROXY_TARGETS);
+	r = program_address(PROXY_NAME, "--target", value, address);
+	if (r == 0 && address->fd >= 0)
+		return program_misuse(PROXY_NAME, "--target: fd:N is for listening only");
+	options->target_count++;
+	return r;
+}
+
+static int
+read_balance(struct proxy_options *options, const char *value)
+{
+	options->failover = strcmp(value, "failover") == 0;
+	if (options->failover || strcmp(value, "round-robin") == 0)
+		return 0;
+	return program_misuse(PROXY_NAME, "--balance wants round-robin or failover, not '%s'",
+		value);
+}
+
+/* 0 is no limit. */
+static int
+read_limit(const char *option, const char *value, rota_time *ret_duration)
+{
+	int r = program_seconds(PROXY_NAME, option, value, 0, 365 * DAY, ret_duration);
+
+	if (r == 0 && *ret_duration == 0)
+		*ret_duration = ROTA_NEVER;
+	return r;
+}
+
+static int
+read_option(int option, const char *value, void *userdata)
+{
+	struct proxy_options *options = userdata;
+	struct rota_stream_options *streams = &options->streams;
+
+	switch (option) {
+	case LISTEN:
+		return read_listen(options, value);
+	case TARGET:
+		return read_target(options, value);
+	case BALANCE:
+		return read_balance(options, value);
+	case CONNECT_TIMEOUT:
+		return program_seconds(PROXY_NAME, "--connect-timeout", value, ROTA_MILLISECOND,
+			DAY, &streams->connect_timeout);
+	case IDLE_TIMEOUT:
+		return read_limit("--idle-timeout", value, &streams->idle_timeout);
+	case HALF_CLOSE_TIMEOUT:
+		return read_limit("--half-close-timeout", value, &streams->half_closed_timeout);
+	case LIFETIME:
+		return read_limit("--lifetime", value, &streams->lifetime);
+	default:
+		return program_seconds(PROXY_NAME, "--drain", value, 0, DAY, &options->drain);
+	}
+}
+
+int
+proxy_read_options(struct proxy_options *options, int argc, char **argv)
+{
+	static const struct option names[] = {
+		{ "listen", required_argument, NULL, LISTEN },
+		{ "target", required_argument, NULL, TARGET },
+		{ "balance", required_argument, NULL, BALANCE },
+		{ "connect-timeout", required_argument, NULL, CONNECT_TIMEOUT },
+		{ "idle-timeout", required_argument, NULL, IDLE_TIMEOUT },
+		{ "half-close-timeout", required_argument, NULL, HALF_CLOSE_TIMEOUT },
+		{ "lifetime", required_argument, NULL, LIFETIME },
+		{ "drain", required_argument, NULL, DRAIN },
+		{ NULL, 0, NULL, 0 },
+	};
+	int r;
+
+	*options = (struct proxy_options){ .drain = 30 * ROTA_SECOND };
+	options->streams = (struct rota_stream_options)ROTA_STREAM_OPTIONS_INIT;
+	/*
+	 * A peer that takes nothing for a while, or goes on when the other has ended, is these two's
+	 * affair: only that no byte comes any more is the end.
+	 */
+	options->streams.write_stall_timeout = ROTA_NEVER;
+	options->streams.half_closed_timeout = ROTA_NEVER;
+
+	r = program_options(PROXY_NAME, argc, argv, names, read_option, options);
+	if (r != 0)
+		return r;
+	if (options->listen_count == 0)
+		return program_misuse(PROXY_NAME, "it needs --listen ADDRESS");
+	if (options->target_count == 0 && !options->original)
+		return program_misuse(PROXY_NAME, "it needs --target ADDRESS");
+	if (options->target_count > 0 && options->original)
+		return program_misuse(PROXY_NAME, "--target original excludes other targets");
+	return 0;
+}

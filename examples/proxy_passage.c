@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * proxy_passage.c - one connection, from its accept to its line in the log. The client waits, not
+ * read, while targets are tried one after the other; then a relay takes both streams, and what it
+ * tells at their end is all that is left to say. A passage ends when both its streams have.
+ */
+#include "proxy.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+const char *
+proxy_passage_target(const struct proxy_passage *passage, char *buffer)
+{
+	const struct proxy *proxy = passage->listener->proxy;
+
+	if (passage->target == PROXY_NO_TARGET)
+		return "-";
+	if (proxy->options->original)
+		return proxy_name_format(&passage->original, buffer);
+	return proxy_format(&proxy->targets.all[passage->target].address, buffer);
+}
+
+/* "idle-timeout", or "system(EMFILE)". */
+static const char *
+reason_word(const struct rota_relay_side *side, char *buffer, size_t size)
+{
+	char *p;
+
+	if (side->reason == ROTA_REASON_SYSTEM)
+		snprintf(buffer, size, "system(%s)", rota_error_name(side->error));
+	else
+		snprintf(buffer, size, "%s", rota_reason_name(side->reason));
+	for (p = buffer; *p; p++) {
+		if (*p == ' ')
+			*p = '-';
+	}
+	return buffer;
+}
+
+static const char *
+utc(char *buffer, size_t size)
+{
+	struct timespec now;
+	struct tm parts;
+	size_t len;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &parts);
+	len = strftime(buffer, size, "%Y-%m-%dT%H:%M:%S", &parts);
+	snprintf(buffer + len, size - len, ".%03dZ", (int)(now.tv_nsec / 1000000));
+	return buffer;
+}
+
+/* The line in the log. Numbers are of the client's side: received from it, sent to it. */
+static void
+passage_log(const struct proxy_passage *passage, const struct rota_relay_result *result)
+{
+	struct proxy *proxy = passage->listener->proxy;
+	rota_time duration = rota_context_now(proxy->program.ctx) - passage->accepted;
+	char client[ROTA_ADDRESS_TEXT], listen[ROTA_ADDRESS_TEXT], target[ROTA_ADDRESS_TEXT];
+	char why_client[64], why_target[64], now[40];
+	char line[3 * ROTA_ADDRESS_TEXT + 512];
+	int len;
+
+	len = snprintf(line, sizeof(line),
+		"time=%s id=%llu client=%s listen=%s target=%s received=%llu sent=%llu "
+		"connect_ms=%.3f duration_ms=%.3f reason=client:%s,target:%s spliced=%s\n",
+		utc(now, sizeof(now)), (unsigned long long)passage->id,
+		proxy_name_format(&passage->client_name, client),
+		proxy_format(&passage->listener->address, listen),
+		proxy_passage_target(passage, target), (unsigned long long)result->a.received,
+		(unsigned long long)result->a.sent, passage->connect_us / 1e3,
+		(double)duration / 1e6, reason_word(&result->a, why_client, sizeof(why_client)),
+		passage->target == PROXY_NO_TARGET
+			? "none"
+			: reason_word(&result->b, why_target, sizeof(why_target)),
+		result->spliced ? "yes" : "no");
+	proxy_log_line(&proxy->log, line, (size_t)len);
+}
+
+static void
+passage_end(struct proxy_passage *passage, const struct rota_relay_result *result)
+{
+	struct proxy *proxy = passage->listener->proxy;
+
+	passage_log(passage, result);
+	*passage->link = passage->next;
+	if (passage->next)
+		passage->next->link = passage->link;
+	proxy->passage_count--;
+	proxy_name_clear(&passage->client_name);
+	proxy_name_clear(&passage->original);
+	free(passage);
+}
+
+static void
+relay_done(struct rota_relay *relay, const struct rota_relay_result *result, void *userdata)
+{
+	struct proxy_passage *passage = userdata;
+
+	(void)relay;
+	proxy_target_left(passage->listener->proxy, passage);
+	passage_end(passage, result);
+}
+
+/* Before there is a relay: both streams are over. */
+static void
+passage_fail(struct proxy_passage *passage)
+{
+	const struct rota_relay_result result = {
+		.a = { .reason = passage->client_reason },
+		.b = { .reason = passage->server_reason, .error = passage->server_error },
+	};
+
+	passage_end(passage, &result);
+}
+
+static void
+client_close(struct rota_stream *client, const struct rota_close_info *why, void *userdata)
+{
+	struct proxy_passage *passage = userdata;
+
+	(void)client;
+	passage->client = NULL;
+	passage->client_reason = (uint8_t)why->reason;
+	if (passage->server)
+		rota_stream_abort(passage->server);
+	else
+		passage_fail(passage);
+}
+
+/* The client is not read while it waits: without on_data, what came would be thrown away. */
+static const struct rota_stream_handlers client_handlers = { .on_close = client_close };
+
+static void passage_connect(struct proxy_passage *passage);
+
+static void
+server_close(struct rota_stream *server, const struct rota_close_info *why, void *userdata)
+{
+	struct proxy_passage *passage = userdata;
+	struct proxy *proxy = passage->listener->proxy;
+	bool may_go_on;
+
+	(void)server;
+	passage->server = NULL;
+	passage->server_reason = (uint8_t)why->reason;
+	passage->server_error = why->error;
+	if (!passage->client || why->reason == ROTA_REASON_CANCELLED) {
+		proxy_target_left(proxy, passage);
+		may_go_on = false;
+	} else {
+		may_go_on = proxy_target_failed(proxy, passage, why->error);
+	}
+	if (!passage->client)
+		passage_fail(passage);
+	else if (may_go_on)
+		passage_connect(passage);
+	else
+		rota_stream_abort(passage->client);
+}
+
+static void
+server_open(struct rota_stream *server, void *userdata)
+{
+	struct proxy_passage *passage = userdata;
+	struct proxy *proxy = passage->listener->proxy;
+	rota_time now = rota_context_now(proxy->program.ctx);
+	int r;
+
+	passage->connect_us = (uint32_t)((now - passage->routed) / 1000);
+	proxy_target_connected(proxy, passage);
+	r = rota_relay(passage->client, server, NULL, relay_done, passage, &passage->relay);
+	if (r < 0)
+		proxy_passage_abort(passage);
+}
+
+static const struct rota_stream_handlers server_handlers = {
+	.on_open = server_open,
+	.on_close = server_close,
+};
+
+/* Tries the next target; without one the client is cut off. */
+static void
+passage_connect(struct proxy_passage *passage)
+{
+	struct proxy *proxy = passage->listener->proxy;
+	struct rota_stream_options streams = proxy->options->streams;
+	rota_time now = rota_context_now(proxy->program.ctx);
+	rota_time left = passage->routed + streams.connect_timeout - now;
+	struct rota_address address;
+	int r = -ECANCELED;
+
+	streams.handlers = &server_handlers;
+	streams.connect_timeout = proxy_targets_choose(&proxy->targets, passage, left, now);
+	if (streams.connect_timeout > 0) {
+		if (proxy->options->original)
+			proxy_name_get(&passage->original, &address);
+		else
+			address = proxy->targets.all[passage->target].address;
+		r = rota_connect_address(proxy->program.ctx, &address, &streams, passage,
+			&passage->server);
+		if (r < 0)
+			proxy_target_left(proxy, passage);
+	}
+	if (r < 0)
+		rota_stream_abort(passage->client);
+}
+
+static void
+passage_route(struct proxy_passage *passage)
+{
+	passage->routed = rota_context_now(passage->listener->proxy->program.ctx);
+	rota_stream_pause(passage->client);
+	passage_connect(passage);
+}
+
+void
+proxy_passage_begin(struct proxy_listener *listener, struct rota_stream *client)
+{
+	struct proxy *proxy = listener->proxy;
+	struct proxy_passage *passage;
+	struct rota_address peer;
+
+	/* Gone already, or no memory: there is nothing to tell, or nothing to tell it with. */
+	if (rota_stream_peer(client, &peer) < 0 || !(passage = calloc(1, sizeof(*passage)))) {
+		rota_stream_abort(client);
+		return;
+	}
+	passage->listener = listener;
+	passage->client = client;
+	passage->id = ++proxy->last_id;
+	passage->target = PROXY_NO_TARGET;
+	passage->accepted = rota_context_now(proxy->program.ctx);
+	proxy_name_set(&passage->client_name, &peer);
+	rota_stream_set_handlers(client, &client_handlers, passage);
+
+	passage->next = proxy->passages;
+	passage->link = &proxy->passages;
+	if (passage->next)
+		passage->next->link = &passage->next;
+	proxy->passages = passage;
+	proxy->passage_count++;
+	passage_route(passage);
+}
+
+void
+proxy_passage_abort(struct proxy_passage *passage)
+{
+	if (passage->relay)
+		rota_relay_abort(passage->relay);
+	else if (passage->client)
+		rota_stream_abort(passage->client);
+	else if (passage->server)
+		rota_stream_abort(passage->server);
+}
