@@ -68,7 +68,8 @@ rota__context_make(const struct rota_context_ops *ops, const struct rota_sys_ops
 		return -ENOMEM;
 	ctx->ops = ops;
 	ctx->sys = sys;
-	ctx->is_forwarding = ops->dispatch_once != rota_context_dispatch;
+	if (ops->dispatch_once != rota_context_dispatch)
+		ctx->work = ROTA__IS_FORWARDING;
 	ctx->pid = getpid();
 	ctx->wake.fd = -1;
 	ctx->posts_end = &ctx->posts;
@@ -240,7 +241,7 @@ rota_context_next_deadline(struct rota_context *ctx, struct rota_dispatchvars *v
 	rota_time now = rota_context_now(ctx);
 	rota_time deadline;
 
-	if (vars->begun == ROTA_NEVER)
+	if (vars->begun == ROTA__NOT_ASKED)
 		vars->begun = now;
 	deadline = rota__time_add(vars->begun, vars->timeout > 0 ? vars->timeout : 0);
 	deadline = earlier(deadline, vars->deadline);

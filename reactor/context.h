@@ -20,7 +20,7 @@
 /* Where a context is in its turn. Calls that take turns are refused in all but the first. */
 enum rota__state {
 	ROTA__BETWEEN,     /* also while a host waits in the middle of a begun turn */
-	ROTA__HOOK,        /* in before_dispatch */
+	ROTA__HOOK,        /* from before_dispatch to the dispatch, where no host waits */
 	ROTA__TURN,        /* from dispatch_once to after_dispatch, and in rota_context_free */
 	ROTA__DISPATCHING, /* in rota_context_dispatch */
 };
@@ -61,8 +61,14 @@ struct rota__layer {
 	const struct rota__layer_ops *ops;
 };
 
+/* In vars->begun, until a host asks about the turn. */
+#define ROTA__NOT_ASKED (-1)
+
 /* For what only some turns do: out of the way of those that have nothing but ready targets. */
 #define ROTA__RARE __attribute__((noinline, cold))
+/* And for what every turn goes through. */
+#define ROTA__INLINE inline __attribute__((always_inline))
+#define ROTA__IS_LIKELY(condition) __builtin_expect((condition), 1)
 
 /*
  * All that a turn may have to see to, besides ready targets; so a turn that has nothing else asks
@@ -73,11 +79,14 @@ struct rota__layer {
 #define ROTA__HAS_SIGNALS (1u << 1)
 #define ROTA__HAS_POSTS (1u << 2) /* that were taken over */
 #define ROTA__LAYER_HAS_WORK (1u << 3)
-#define ROTA__HAS_WORK 0xfu
+#define ROTA__HAS_WORK \
+	(ROTA__HAS_TASKS | ROTA__HAS_SIGNALS | ROTA__HAS_POSTS | ROTA__LAYER_HAS_WORK)
 #define ROTA__HAS_TIMERS (1u << 4)
 #define ROTA__HAS_METER (1u << 5)
-#define ROTA__HAS_CHANGES (1u << 6) /* of interests, which a host's kernel must know */
-#define ROTA__IS_STOPPING (1u << 7) /* rota_context_stop was called */
+#define ROTA__HAS_CHANGES (1u << 6)       /* of interests, which a host's kernel must know */
+#define ROTA__IS_STOPPING (1u << 7)       /* rota_context_stop was called */
+#define ROTA__WAITED_FOR_TIMERS (1u << 8) /* so some may be due in this dispatch */
+#define ROTA__IS_FORWARDING (1u << 9)     /* always, where dispatch_once is not the core's */
 
 /* dispatch.c: the dispatch in progress. */
 struct rota__pass {
@@ -92,7 +101,6 @@ struct rota__pass {
 
 #define ROTA__IS_STOPPED (1u << 0) /* error_in_handler said so */
 #define ROTA__IS_TIMED (1u << 1)   /* for a budget or a meter */
-#define ROTA__TIMERS_ARE_DUE (1u << 2) /* or may be */
 
 struct rota_context {
 	const struct rota_context_ops *ops;
@@ -110,10 +118,10 @@ struct rota_context {
 	struct rota_link ready;
 
 	/* dispatch.c */
-	uint8_t state; /* enum rota__state */
-	bool now_is_read;
-	bool is_forwarding; /* it dispatches by other means than rota_context_dispatch */
-	bool is_ending;     /* in rota_context_free */
+	/* side by side, so that one store sets both */
+	unsigned state : 8; /* enum rota__state */
+	unsigned now_is_read : 24;
+	bool is_ending; /* in rota_context_free */
 	/*
 	 * its descriptor was asked for, so changes must be known to the kernel whenever the host
 	 * waits
@@ -138,7 +146,7 @@ struct rota_context {
 	struct rota_post **posts_end;
 
 	/* signals.c: an eventfd that posts and signals of the system write to. */
-	struct rota_target wake;
+	struct rota_target wake; /* with ROTA__IS_WAKE among its ready events */
 
 	/* context.c: the host's observer of the deadline. */
 	rota_change_fn *on_change;
@@ -244,6 +252,8 @@ rota__target_report(struct rota_context *ctx, struct rota_target *target, unsign
 }
 
 /* signals.c */
+/* By which the dispatch knows the wake target, in the same glance as the rare ROTA_LOST. */
+#define ROTA__IS_WAKE (1u << 7)
 int rota__wake_open(struct rota_context *ctx);
 void rota__wake_close(struct rota_context *ctx);
 void rota__wake_up(struct rota_context *ctx);

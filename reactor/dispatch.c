@@ -64,8 +64,8 @@ begin_timing(struct rota_context *ctx, rota_time before_wait)
 		rota__meter_wait(ctx, pass->since - before_wait);
 }
 
-int
-rota__dispatch_wait(struct rota_context *ctx, rota_time timeout)
+static int
+wait_for_readiness(struct rota_context *ctx, rota_time timeout)
 {
 	rota_time before_wait = ctx->meter != NULL ? ctx->ops->now(ctx) : 0;
 	int r;
@@ -76,7 +76,7 @@ rota__dispatch_wait(struct rota_context *ctx, rota_time timeout)
 		return r;
 	begin_timing(ctx, before_wait);
 	if (ctx->timers.count > 0) {
-		ctx->pass.flags |= ROTA__TIMERS_ARE_DUE;
+		ctx->work |= ROTA__WAITED_FOR_TIMERS;
 		rota__timers_begin(&ctx->timers, rota_context_now(ctx));
 	}
 	return 0;
@@ -95,17 +95,12 @@ is_over_budget(struct rota_context *ctx, const char *name)
 }
 
 bool
-rota__dispatch_may_go_on(struct rota_context *ctx, const char *name)
+rota__handler_returned(struct rota_context *ctx, const char *name)
 {
+	ctx->pass.handlers++;
 	if ((ctx->pass.flags & ROTA__IS_TIMED) != 0 && is_over_budget(ctx, name))
 		return false;
 	return (ctx->pass.flags & ROTA__IS_STOPPED) == 0;
-}
-
-bool
-rota__handler_returned(struct rota_context *ctx, const char *name)
-{
-	return rota__dispatch_called(ctx, name);
 }
 
 /* A handler returned an error, and what it belongs to has been stopped. */
@@ -128,8 +123,9 @@ is_still_started(const struct rota_context *ctx, const struct rota_target *targe
 	return (size_t)fd < ctx->target_slots && ctx->targets[fd] == target;
 }
 
-ROTA__RARE void
-rota__dispatch_stop(struct rota_context *ctx, struct rota_target *target, int fd, int error)
+/* A target's handler returned an error. */
+static ROTA__RARE void
+stop_target(struct rota_context *ctx, struct rota_target *target, int fd, int error)
 {
 	if (!is_still_started(ctx, target, fd))
 		target = NULL;
@@ -138,6 +134,26 @@ rota__dispatch_stop(struct rota_context *ctx, struct rota_target *target, int fd
 	else
 		rota_target_stop(ctx, target);
 	report_error(ctx, target, error);
+}
+
+bool
+rota__dispatch_returned(struct rota_context *ctx, struct rota_target *target,
+	const struct rota_target_ops *ops, int fd, int r)
+{
+	if (r < 0)
+		stop_target(ctx, target, fd, r);
+	return rota__handler_returned(ctx, ops->name);
+}
+
+bool
+rota__dispatch_special(struct rota_context *ctx, struct rota_target *target, unsigned events)
+{
+	if (target == &ctx->wake) {
+		rota__wake_drain(ctx, events);
+		return true;
+	}
+	rota_target_stop(ctx, target);
+	return false;
 }
 
 static void
@@ -154,7 +170,7 @@ call_signals(struct rota_context *ctx)
 				rota_signal_stop(ctx, signal);
 			report_error(ctx, NULL, r);
 		}
-		if (!rota__dispatch_called(ctx, "signal"))
+		if (!rota__handler_returned(ctx, "signal"))
 			return;
 	}
 	ctx->work &= ~ROTA__HAS_SIGNALS;
@@ -175,7 +191,7 @@ call_timers(struct rota_context *ctx)
 				rota_timer_stop(ctx, timer);
 			report_error(ctx, NULL, r);
 		}
-		if (!rota__dispatch_called(ctx, "timer"))
+		if (!rota__handler_returned(ctx, "timer"))
 			return;
 	}
 }
@@ -196,7 +212,7 @@ call_posts(struct rota_context *ctx)
 
 		if (r < 0)
 			report_error(ctx, NULL, r);
-		if (!rota__dispatch_called(ctx, "post"))
+		if (!rota__handler_returned(ctx, "post"))
 			return;
 	}
 }
@@ -230,7 +246,7 @@ call_tasks(struct rota_context *ctx)
 	ctx->work &= ~ROTA__HAS_TASKS;
 	while ((link = rota__list_pop(&batch)) != NULL) {
 		call_task(ctx, rota_container_of(link, struct rota_task, link));
-		if (!rota__dispatch_called(ctx, "task"))
+		if (!rota__handler_returned(ctx, "task"))
 			break;
 	}
 	rota__list_prepend_all(&ctx->tasks, &batch);
@@ -263,7 +279,7 @@ call_others(struct rota_context *ctx)
 		if (!end_phase(ctx))
 			return;
 	}
-	if ((ctx->pass.flags & ROTA__TIMERS_ARE_DUE) != 0) {
+	if ((ctx->work & ROTA__WAITED_FOR_TIMERS) != 0) {
 		call_timers(ctx);
 		if (!end_phase(ctx))
 			return;
@@ -282,6 +298,7 @@ int
 rota__dispatch_finish(struct rota_context *ctx)
 {
 	call_others(ctx);
+	ctx->work &= ~ROTA__WAITED_FOR_TIMERS;
 	if (ctx->meter != NULL)
 		rota__meter_turn(ctx, (uint64_t)ctx->pass.handlers);
 	return (ctx->pass.flags & ROTA__IS_STOPPED) != 0 ? -ROTA_ESTOPPED : 0;
@@ -295,7 +312,7 @@ rota_context_dispatch(struct rota_context *ctx, rota_time timeout, rota_error_fn
 
 	if (ctx->state != ROTA__TURN)
 		return -EDEADLK;
-	r = rota__dispatch(ctx, timeout, error_in_handler, vars,
-		vars != NULL && rota__dispatch_is_limited(vars));
+	rota__dispatch_enter(ctx, error_in_handler, vars);
+	r = rota__dispatch_rest(ctx, wait_for_readiness(ctx, timeout));
 	return r < 0 ? r : ctx->pass.handlers;
 }

@@ -2,7 +2,8 @@
 /*
  * Turns and what is made of them: the main loop and the blocking façade. What is dispatched, and
  * how it is waited for, is the context's affair; this file calls hooks, counts, and carries timeout
- * and error_in_handler on without reading them.
+ * and error_in_handler on without obeying them. A plain dispatch it has from dispatch.h, without a
+ * call.
  */
 #include <rota/iterate.h>
 
@@ -10,18 +11,7 @@
 
 #include <rota/errors.h>
 
-#include "context.h"
-
-static inline int
-call_hook(struct rota_context *ctx, rota_hook_fn *hook, struct rota_dispatchvars *vars)
-{
-	int r;
-
-	if (hook == NULL)
-		return ROTA_CONTINUE;
-	r = hook(ctx, vars);
-	return r > 0 ? ROTA_STOP : r;
-}
+#include "dispatch.h"
 
 /* The context is its user's again, and a host may wait on it. */
 static inline void
@@ -32,80 +22,118 @@ leave(struct rota_context *ctx)
 }
 
 /* The loop ends with this verdict; a stop that was asked for is thereby obeyed. */
-static int
+static ROTA__RARE int
 end_loop(struct rota_context *ctx, int verdict)
 {
-	ctx->stopping = false;
+	leave(ctx);
+	ctx->work &= ~ROTA__IS_STOPPING;
 	return verdict;
 }
 
-static inline int
+/* A hook returned something else than ROTA_CONTINUE, or somebody stopped or changed something. */
+static ROTA__RARE int
+leave_hook(struct rota_context *ctx, int r)
+{
+	if (r != ROTA_CONTINUE)
+		return end_loop(ctx, r > 0 ? ROTA_STOP : r);
+	if ((ctx->work & ROTA__IS_STOPPING) != 0)
+		return end_loop(ctx, ROTA_STOP);
+	leave(ctx);
+	return ROTA_CONTINUE;
+}
+
+/* Calls a hook. How the loop ends with that, or ROTA_CONTINUE. */
+static ROTA__INLINE int
+call_hook(struct rota_context *ctx, rota_hook_fn *hook, struct rota_dispatchvars *vars)
+{
+	int r = hook != NULL ? hook(ctx, vars) : ROTA_CONTINUE;
+
+	if (r != ROTA_CONTINUE || (ctx->work & (ROTA__IS_STOPPING | ROTA__HAS_CHANGES)) != 0)
+		return leave_hook(ctx, r);
+	return ROTA_CONTINUE;
+}
+
+static ROTA__INLINE int
 begin(struct rota_context *ctx, struct rota_dispatchvars *vars)
 {
 	int r;
 
-	if (ctx->state != ROTA__BETWEEN)
-		return -EDEADLK;
 	ctx->state = ROTA__HOOK;
 	ctx->now_is_read = false;
 	r = call_hook(ctx, vars->before_dispatch, vars);
-	leave(ctx);
 	if (r != ROTA_CONTINUE)
-		return end_loop(ctx, r);
-	if (ctx->stopping)
-		return end_loop(ctx, ROTA_STOP);
+		return r;
 	if (vars->count == 0)
 		return end_loop(ctx, ROTA_ENDED_COUNT);
 	if (vars->deadline != ROTA_NEVER && ctx->ops->now(ctx) >= vars->deadline)
 		return end_loop(ctx, ROTA_ENDED_DEADLINE);
 	if (vars->count > 0)
 		vars->count--;
-	vars->begun = ROTA_NEVER;
+	vars->begun = ROTA__NOT_ASKED;
 	return ROTA_CONTINUE;
 }
 
-static inline int
-end(struct rota_context *ctx, struct rota_dispatchvars *vars, rota_time wait)
+/* By the context's dispatch_once. */
+static __attribute__((noinline)) int
+forward(struct rota_context *ctx, rota_time timeout, rota_error_fn *error_in_handler,
+	struct rota_dispatchvars *vars)
 {
-	int dispatched;
-	int r;
-
-	if (ctx->state != ROTA__BETWEEN)
-		return -EDEADLK;
 	ctx->state = ROTA__TURN;
 	ctx->now_is_read = false;
-	dispatched = ctx->ops->dispatch_once(ctx, wait, vars->error_in_handler, vars);
-	if (dispatched < 0 && dispatched != -ROTA_ESTOPPED) {
-		leave(ctx);
+	return ctx->ops->dispatch_once(ctx, timeout, error_in_handler, vars);
+}
+
+/* What the context's dispatch_once would do. */
+static ROTA__INLINE int
+dispatch(struct rota_context *ctx, struct rota_dispatchvars *vars, rota_time wait)
+{
+	if (ROTA__IS_LIKELY(rota__dispatch_is_plain(ctx, wait, vars)))
+		return rota__dispatch_plain(ctx, wait, vars);
+	return forward(ctx, wait, vars->error_in_handler, vars);
+}
+
+static ROTA__INLINE int
+end(struct rota_context *ctx, struct rota_dispatchvars *vars, rota_time wait)
+{
+	int dispatched = dispatch(ctx, vars, wait);
+
+	if (dispatched == -ROTA_ESTOPPED)
+		ctx->work |= ROTA__IS_STOPPING;
+	else if (dispatched < 0)
 		return end_loop(ctx, dispatched);
-	}
-	r = call_hook(ctx, vars->after_dispatch, vars);
-	leave(ctx);
-	if (r != ROTA_CONTINUE)
-		return end_loop(ctx, r);
-	if (dispatched < 0 || ctx->stopping)
-		return end_loop(ctx, ROTA_STOP);
-	return ROTA_CONTINUE;
+	return call_hook(ctx, vars->after_dispatch, vars);
 }
 
 int
 rota_turn_begin(struct rota_context *ctx, struct rota_dispatchvars *vars)
 {
-	return begin(ctx, vars);
+	int r;
+
+	if (ctx->state != ROTA__BETWEEN)
+		return -EDEADLK;
+	r = begin(ctx, vars);
+	leave(ctx);
+	return r;
 }
 
 int
 rota_turn_end(struct rota_context *ctx, struct rota_dispatchvars *vars, rota_time wait)
 {
-	return end(ctx, vars, wait);
+	int r;
+
+	if (ctx->state != ROTA__BETWEEN)
+		return -EDEADLK;
+	r = end(ctx, vars, wait);
+	leave(ctx);
+	return r;
 }
 
 int
 rota_turn(struct rota_context *ctx, struct rota_dispatchvars *vars)
 {
-	int r = begin(ctx, vars);
+	int r = rota_turn_begin(ctx, vars);
 
-	return r == ROTA_CONTINUE ? end(ctx, vars, vars->timeout) : r;
+	return r == ROTA_CONTINUE ? rota_turn_end(ctx, vars, vars->timeout) : r;
 }
 
 int
@@ -114,6 +142,8 @@ rota_iterate(struct rota_context *ctx, struct rota_dispatchvars *vars)
 	struct rota_dispatchvars defaults = ROTA_DISPATCHVARS_INIT;
 	int r;
 
+	if (ctx->state != ROTA__BETWEEN)
+		return -EDEADLK;
 	if (vars == NULL)
 		vars = &defaults;
 	do {
@@ -127,15 +157,14 @@ rota_iterate(struct rota_context *ctx, struct rota_dispatchvars *vars)
 int
 rota_dispatch_once(struct rota_context *ctx, rota_time timeout, rota_error_fn *error_in_handler)
 {
-	bool was_stopping = ctx->stopping;
+	unsigned was_stopping = ctx->work & ROTA__IS_STOPPING;
 	int r;
 
 	if (ctx->state != ROTA__BETWEEN)
 		return -EDEADLK;
-	ctx->state = ROTA__TURN;
-	ctx->now_is_read = false;
-	r = ctx->ops->dispatch_once(ctx, timeout, error_in_handler, NULL);
-	ctx->stopping = was_stopping; /* there is no loop that could end */
+	r = forward(ctx, timeout, error_in_handler, NULL);
+	/* There is no loop that could end. */
+	ctx->work = (ctx->work & ~ROTA__IS_STOPPING) | was_stopping;
 	leave(ctx);
 	rota__context_compare(ctx);
 	return r;
@@ -177,7 +206,9 @@ rota_wait(struct rota_context *ctx, rota_condition_fn *condition, void *userdata
 		r = rota_turn(ctx, &vars);
 	}
 	/* What is waited for has come, but somebody also wants the loop around this to end. */
-	ctx->stopping = r == ROTA_STOP;
+	ctx->work &= ~ROTA__IS_STOPPING;
+	if (r == ROTA_STOP)
+		ctx->work |= ROTA__IS_STOPPING;
 	rota__context_compare(ctx);
 	return 0;
 }

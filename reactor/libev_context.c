@@ -19,13 +19,19 @@
 /* libev itself ends a run after a minute, without saying so. */
 #define LONGEST_RUN (59 * ROTA_SECOND)
 
+/* In place of the timeout that the timer was started for: longer than any. */
+#define STOPPED UINT64_MAX
+
 struct libev {
 	struct ev_loop *loop;
 	struct rota__reserve reserve;
 	/* ends a wait; left running while it ends no later than the next wait may */
 	ev_timer timer;
-	rota_time armed; /* the timeout that it was started for; ROTA_NEVER while it is stopped */
-	int epoll_fd;    /* -1 when the backend is another */
+	uint64_t armed; /* the timeout that it was started for, or STOPPED */
+	/* the last wait's, and when it began what the timer had left */
+	rota_time timeout;
+	double remaining;
+	int epoll_fd; /* -1 when the backend is another */
 	/* called when libev replaces its epoll, which it does not only after a fork */
 	ev_fork fork;
 	bool is_replaced; /* so epoll_fd is no longer libev's */
@@ -72,7 +78,7 @@ on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)loop;
 	(void)events;
-	libev->armed = ROTA_NEVER;
+	libev->armed = STOPPED;
 }
 
 static void
@@ -135,14 +141,17 @@ prepare(struct rota_context *ctx, struct libev *libev)
 static void
 arm(struct libev *libev, rota_time timeout)
 {
-	ev_timer_stop(libev->loop, &libev->timer);
-	ev_now_update(libev->loop);
+	if (timeout > LONGEST_RUN)
+		timeout = LONGEST_RUN;
 	/*
 	 * A microsecond more, as libev reckons in doubles: to wake up too early would cost a turn.
 	 */
-	ev_timer_set(&libev->timer, (double)timeout * 1e-9 + 1e-6, 0.);
+	libev->remaining = (double)timeout * 1e-9 + 1e-6;
+	ev_timer_stop(libev->loop, &libev->timer);
+	ev_now_update(libev->loop);
+	ev_timer_set(&libev->timer, libev->remaining, 0.);
 	ev_timer_start(libev->loop, &libev->timer);
-	libev->armed = timeout;
+	libev->armed = (uint64_t)timeout;
 }
 
 static int
@@ -192,24 +201,13 @@ libev_free(struct rota_context *ctx)
 	rota__reserve_fini(&libev->reserve);
 }
 
-/*
- * Runs the loop until something is ready, a signal comes or the timer fires; returns how much of
- * the timeout is left if it was the timer, otherwise 0. A timer that runs already and ends no later
- * than the wait may is left alone: starting one costs more than the run that it may end early.
- */
-static inline rota_time
-run(struct rota_context *ctx, struct libev *libev, rota_time timeout)
+/* A run for which the timer, as it runs, does not do. */
+static __attribute__((noinline)) void
+run_anew(struct libev *libev, rota_time timeout)
 {
-	rota_time longest = timeout < LONGEST_RUN ? timeout : LONGEST_RUN;
-	double remaining;
-
-	if (longest < libev->armed)
-		arm(libev, longest);
-	remaining = ev_timer_remaining(libev->loop, &libev->timer);
-	ev_run(libev->loop, EVRUN_ONCE);
-	if (!rota__list_is_empty(&ctx->ready) || libev->armed != ROTA_NEVER)
-		return 0;
-	return timeout - (rota_time)(remaining * 1e9);
+	if (timeout > 0)
+		arm(libev, timeout);
+	ev_run(libev->loop, timeout > 0 ? EVRUN_ONCE : EVRUN_NOWAIT);
 }
 
 static rota_time
@@ -222,31 +220,40 @@ libev_now(struct rota_context *ctx)
 	return now.tv_sec * ROTA_SECOND + now.tv_nsec;
 }
 
-/* The rest of a wait that one run was too short for. */
-static __attribute__((noinline)) void
-run_until(struct rota_context *ctx, struct libev *libev, rota_time end)
+/* The timer ended a run. Goes on with what is left of the timeout, if nothing is ready. */
+static ROTA__RARE void
+run_on(struct rota_context *ctx)
 {
-	rota_time left;
+	struct libev *libev = libev_of(ctx);
+	rota_time left = libev->timeout - (rota_time)(libev->remaining * 1e9);
+	rota_time end = rota__time_add(libev_now(ctx), left);
 
-	do
+	while (left > 0 && libev->armed == STOPPED && rota__list_is_empty(&ctx->ready)) {
+		run_anew(libev, left);
 		left = end - libev_now(ctx);
-	while (left > 0 && run(ctx, libev, left) > 0);
+	}
 }
 
+/*
+ * Runs the loop until something is ready, a signal comes or the timer fires. A timer that runs
+ * already and ends no later than the wait may is left alone: starting one costs more than the run
+ * that it may end early.
+ */
 static int
 libev_wait(struct rota_context *ctx, rota_time timeout)
 {
 	struct libev *libev = libev_of(ctx);
 
 	rota__reserve_enter(&libev->reserve);
-	if (timeout == 0) {
-		ev_run(libev->loop, EVRUN_NOWAIT);
+	libev->timeout = timeout;
+	if ((uint64_t)timeout >= libev->armed) {
+		libev->remaining = ev_timer_remaining(libev->loop, &libev->timer);
+		ev_run(libev->loop, EVRUN_ONCE);
 	} else {
-		rota_time left = run(ctx, libev, timeout);
-
-		if (left > 0)
-			run_until(ctx, libev, rota__time_add(libev_now(ctx), left));
+		run_anew(libev, timeout);
 	}
+	if (libev->armed == STOPPED)
+		run_on(ctx);
 	rota__reserve_leave();
 	return 0;
 }

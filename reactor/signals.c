@@ -159,6 +159,7 @@ rota__wake_open(struct rota_context *ctx)
 		ctx->wake.fd = -1;
 		return r;
 	}
+	ctx->wake.ready |= ROTA__IS_WAKE;
 	for (int number = 1; number < NSIG; number++) {
 		if (__atomic_load_n(&table[number].owner, __ATOMIC_ACQUIRE) == ctx)
 			__atomic_store_n(&table[number].wake_fd, fd, __ATOMIC_RELEASE);
@@ -207,6 +208,7 @@ rota__wake_drain(struct rota_context *ctx, unsigned events)
 			rota__notice(ctx, LOG_CRIT,
 				"the kernel no longer watches the wake descriptor: signals and posts wait");
 	}
+	ctx->wake.ready |= ROTA__IS_WAKE;
 	(void)!ctx->sys->read(ctx->wake.fd, &count, sizeof count);
 	if (have_come(ctx))
 		ctx->work |= ROTA__HAS_SIGNALS;
