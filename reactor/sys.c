@@ -49,6 +49,12 @@ sys_fcntl(int fd, int command, long argument)
 	return fcntl(fd, command, argument);
 }
 
+static int
+sys_getrlimit(int resource, struct rlimit *limit)
+{
+	return getrlimit(resource, limit);
+}
+
 /* By number: glibc has it from 2.36 on. */
 static int
 sys_pidfd_open(pid_t pid, unsigned flags)
@@ -89,6 +95,7 @@ const struct rota_sys_ops rota__sys = {
 	.fstat = fstat,
 	.stat = stat,
 	.unlink = unlink,
+	.getrlimit = sys_getrlimit,
 	.eventfd = eventfd,
 	.read = read,
 	.write = write,

@@ -32,6 +32,7 @@ struct rota_sys_ops {
 	int (*fstat)(int fd, struct stat *status);
 	int (*stat)(const char *path, struct stat *status);
 	int (*unlink)(const char *path);
+	int (*getrlimit)(int resource, struct rlimit *limit);
 	int (*eventfd)(unsigned initial, int flags);
 	ssize_t (*read)(int fd, void *bytes, size_t size);
 	ssize_t (*write)(int fd, const void *bytes, size_t size);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Listeners: accepting, and going on after a shortage. The listening socket itself is made in
- * listen.c.
+ * Listeners: accepting, not accepting for a while, and going on. The listening socket itself is made
+ * in listen.c.
+ *
+ * A listener that is open is watched exactly while it has no reason not to accept. Whatever takes a
+ * reason away outside of its own handlers starts the timer, which goes on in a turn.
  */
 #include "listener.h"
 
@@ -9,7 +12,10 @@
 #include <stdio.h>
 #include <syslog.h>
 
+#include <rota/errors.h>
+
 #include "address.h"
+#include "admission.h"
 #include "allocator.h"
 #include "listen.h"
 #include "options.h"
@@ -18,6 +24,11 @@
 #define ACCEPTS_A_TURN 64
 #define FIRST_PAUSE (10 * ROTA_MILLISECOND)
 #define LONGEST_PAUSE (500 * ROTA_MILLISECOND)
+
+/* Reasons not to accept: */
+#define BY_USER (1u << 0)
+#define BY_SHORTAGE (1u << 1) /* of descriptors or memory: until the timer */
+#define BY_LIMIT (1u << 2)    /* of its admission: until somebody leaves */
 
 struct rota_listener {
 	struct rota_target target; /* its descriptor is -1 once it is closed */
@@ -28,23 +39,28 @@ struct rota_listener {
 	struct rota__options *options;
 	const struct rota_listener_handlers *handlers;
 	void *userdata;
-	rota_time pause; /* the last one; 0: there is no shortage */
+	struct rota_admission *admission; /* NULL: without limits */
+	rota_time pause;                  /* the last one for a shortage; 0: there is none */
+	unsigned paused;                  /* reasons */
 	enum rota_reason reason;
 	int error;
-	bool is_paused;
+	bool limit_is_told; /* since somebody last found room */
 	bool is_dropped;
 	struct rota__listening listening;
 };
 
+/* Keeps count of those whom others have to tell that there is room again. */
 static void
-set_paused(struct rota_listener *listener, bool is_paused)
+set_paused(struct rota_listener *listener, unsigned paused)
 {
-	struct rota__tcp *tcp = rota__tcp(listener->ctx);
+	unsigned changed = listener->paused ^ paused;
 
-	if (listener->is_paused == is_paused)
-		return;
-	listener->is_paused = is_paused;
-	tcp->paused_listeners += is_paused ? 1 : (size_t)-1;
+	listener->paused = paused;
+	if ((changed & BY_SHORTAGE) != 0)
+		rota__tcp(listener->ctx)->paused_listeners +=
+			(paused & BY_SHORTAGE) != 0 ? 1 : (size_t)-1;
+	if ((changed & BY_LIMIT) != 0)
+		rota__admission_wait(listener->admission, (paused & BY_LIMIT) != 0);
 }
 
 static void
@@ -56,7 +72,7 @@ finish(struct rota_listener *listener, enum rota_reason reason, int error)
 		return;
 	listener->reason = reason;
 	listener->error = error;
-	set_paused(listener, false);
+	set_paused(listener, 0);
 	rota_timer_stop(listener->ctx, &listener->timer);
 	rota_target_stop(listener->ctx, &listener->target);
 	rota__listening_close(&listener->listening, listener->ctx->sys, listener->target.fd,
@@ -68,9 +84,26 @@ finish(struct rota_listener *listener, enum rota_reason reason, int error)
 	rota__tcp_note_work(listener->ctx);
 }
 
+/* One more reason. To watch less cannot fail. */
+static void
+pause_by(struct rota_listener *listener, unsigned reason)
+{
+	set_paused(listener, listener->paused | reason);
+	(void)rota_target_set_interest(listener->ctx, &listener->target, 0);
+}
+
+static void
+tell_paused(struct rota_listener *listener, int error)
+{
+	if (listener->ctx->meter != NULL)
+		listener->ctx->meter->accept_pauses++;
+	if (listener->handlers->on_paused != NULL)
+		listener->handlers->on_paused(listener, error, listener->userdata);
+}
+
 /* Waits until there may be descriptors or memory again. The peers wait in the backlog. */
 static void
-pause_accepting(struct rota_listener *listener, int error)
+pause_for_shortage(struct rota_listener *listener, int error)
 {
 	bool is_new = listener->pause == 0;
 
@@ -79,26 +112,21 @@ pause_accepting(struct rota_listener *listener, int error)
 		listener->pause = LONGEST_PAUSE;
 	rota__timer_restart(listener->ctx, &listener->timer,
 		rota__time_add(listener->ctx->ops->now(listener->ctx), listener->pause));
-	set_paused(listener, true);
-	(void)rota_target_set_interest(listener->ctx, &listener->target, 0);
-	if (!is_new)
-		return;
-	if (listener->ctx->meter != NULL)
-		listener->ctx->meter->accept_pauses++;
-	if (listener->handlers->on_paused != NULL)
-		listener->handlers->on_paused(listener, error, listener->userdata);
+	pause_by(listener, BY_SHORTAGE);
+	if (is_new)
+		tell_paused(listener, error);
 }
 
-static int
-on_resume(struct rota_context *ctx, struct rota_timer *timer)
+/* Waits until somebody leaves the admission. */
+static void
+pause_for_limit(struct rota_listener *listener)
 {
-	struct rota_listener *listener = rota_container_of(timer, struct rota_listener, timer);
+	bool is_told = listener->limit_is_told;
 
-	rota__timer_restart(ctx, timer, ROTA_NEVER);
-	set_paused(listener, false);
-	if (rota_target_set_interest(listener->ctx, &listener->target, ROTA_READABLE) < 0)
-		pause_accepting(listener, -ENOMEM);
-	return 0;
+	listener->limit_is_told = true;
+	pause_by(listener, BY_LIMIT);
+	if (!is_told)
+		tell_paused(listener, -ROTA_ELIMIT);
 }
 
 void
@@ -109,7 +137,7 @@ rota__listeners_try_again(struct rota__tcp *tcp)
 		struct rota_listener *listener =
 			rota_container_of(link, struct rota_listener, link);
 
-		if (listener->is_paused)
+		if ((listener->paused & (BY_SHORTAGE | BY_LIMIT)) != 0)
 			rota__timer_restart(listener->ctx, &listener->timer,
 				rota_context_now(listener->ctx));
 	}
@@ -167,12 +195,13 @@ may_accept_next(struct rota_listener *listener, int error)
 	switch (error) {
 	case EAGAIN:
 		listener->pause = 0; /* the kernel looks for a descriptor first */
+		listener->limit_is_told = false;
 		return false;
 	case EMFILE:
 	case ENFILE:
 	case ENOMEM:
 	case ENOBUFS:
-		pause_accepting(listener, -error);
+		pause_for_shortage(listener, -error);
 		return false;
 	case EBADF:
 	case EINVAL:
@@ -189,28 +218,66 @@ may_accept_next(struct rota_listener *listener, int error)
 	}
 }
 
+/* Takes one connection; whether there may be a further one. */
+static bool
+accept_one(struct rota_listener *listener)
+{
+	int fd;
+	int r;
+
+	if (rota__admission_is_full(listener->admission)) {
+		pause_for_limit(listener);
+		return false;
+	}
+	fd = listener->ctx->sys->accept4(listener->target.fd, NULL, NULL,
+		SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0)
+		return may_accept_next(listener, errno);
+	r = adopt(listener, fd);
+	if (r < 0)
+		pause_for_shortage(listener, r);
+	else
+		listener->pause = 0;
+	return true;
+}
+
+static void
+accept_some(struct rota_listener *listener)
+{
+	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+		if (listener->target.fd < 0 || listener->paused != 0 || !accept_one(listener))
+			return;
+	}
+}
+
 static int
 on_ready(struct rota_context *ctx, struct rota_target *target, unsigned events)
 {
 	struct rota_listener *listener = rota_container_of(target, struct rota_listener, target);
 
+	(void)ctx;
 	if ((events & ROTA_LOST) != 0)
 		finish(listener, ROTA_REASON_SYSTEM, -ENOMEM);
-	for (int i = 0; i < ACCEPTS_A_TURN && target->fd >= 0 && !listener->is_paused; i++) {
-		int fd = ctx->sys->accept4(target->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		int r;
+	accept_some(listener);
+	return 0;
+}
 
-		if (fd < 0) {
-			if (!may_accept_next(listener, errno))
-				break;
-			continue;
-		}
-		r = adopt(listener, fd);
-		if (r < 0)
-			pause_accepting(listener, r);
-		else
-			listener->pause = 0;
-	}
+/* Looks at once whether anybody waits: when nobody does, the shortage is over. */
+static int
+on_resume(struct rota_context *ctx, struct rota_timer *timer)
+{
+	struct rota_listener *listener = rota_container_of(timer, struct rota_listener, timer);
+	unsigned left = listener->paused & BY_USER;
+
+	rota__timer_restart(ctx, timer, ROTA_NEVER);
+	if ((listener->paused & BY_LIMIT) != 0 && rota__admission_is_full(listener->admission))
+		left |= BY_LIMIT;
+	set_paused(listener, left);
+	if (left != 0)
+		return 0;
+	if (rota_target_set_interest(ctx, &listener->target, ROTA_READABLE) < 0)
+		pause_for_shortage(listener, -ENOMEM);
+	accept_some(listener);
 	return 0;
 }
 
@@ -235,6 +302,7 @@ make(struct rota_context *ctx, const struct rota_listener_options *options,
 		return r;
 	}
 	listener->ctx = ctx;
+	listener->admission = rota__admission_ref(options->admission);
 	listener->handlers = handlers != NULL ? handlers : &no_handlers;
 	listener->userdata = userdata;
 	rota_timer_init(&listener->timer, on_resume);
@@ -246,7 +314,15 @@ static void
 dispose(struct rota_listener *listener)
 {
 	rota__options_unref(listener->options);
+	rota__admission_unref(listener->admission);
 	rota__free(listener);
+}
+
+static bool
+are_valid(const struct rota_context *ctx, const struct rota_listener_options *options)
+{
+	return options->size == sizeof *options && options->backlog > 0 &&
+		(options->admission == NULL || rota__admission_is_of(options->admission, ctx));
 }
 
 int
@@ -262,8 +338,7 @@ rota_listen_address(struct rota_context *ctx, const struct rota_address *address
 
 	if (options == NULL)
 		options = &defaults;
-	if (options->size != sizeof *options || options->backlog <= 0 ||
-		rota__address_is_unnamed(address))
+	if (!are_valid(ctx, options) || rota__address_is_unnamed(address))
 		return -EINVAL;
 	r = rota__tcp_of(ctx, &tcp);
 	if (r < 0)
@@ -310,6 +385,24 @@ void
 rota_listener_close(struct rota_listener *listener)
 {
 	finish(listener, ROTA_REASON_LOCAL, 0);
+}
+
+void
+rota_listener_pause(struct rota_listener *listener)
+{
+	if (listener->target.fd >= 0)
+		pause_by(listener, BY_USER);
+}
+
+void
+rota_listener_resume(struct rota_listener *listener)
+{
+	if ((listener->paused & BY_USER) == 0)
+		return;
+	set_paused(listener, listener->paused & ~BY_USER);
+	if (listener->paused == 0)
+		rota__timer_restart(listener->ctx, &listener->timer,
+			rota_context_now(listener->ctx));
 }
 
 int

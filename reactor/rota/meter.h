@@ -37,7 +37,7 @@ struct rota_meter {
 	uint64_t durations[ROTA_METER_BUCKETS];
 	rota_time slowest;        /* the longest handler */
 	const char *slowest_name; /* NULL before the first */
-	uint64_t accept_pauses;   /* times a listener had to pause: no descriptors, no memory */
+	uint64_t accept_pauses;   /* times a listener told on_paused */
 	uint64_t drops;           /* connections that were accepted and could not be kept */
 	/* The caller's: who is told of handlers that took limit or longer; NULL: nobody. */
 	rota_slow_fn *on_slow;

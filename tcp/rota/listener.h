@@ -5,7 +5,8 @@
  *
  * When the process or the system is out of descriptors or memory (EMFILE, ENFILE, ENOMEM, ENOBUFS)
  * it pauses, for 10 ms doubling to 500 ms, less when a stream of the context ends, and goes on by
- * itself; peers wait in the backlog. At most 64 connections are accepted in a turn.
+ * itself; so it does while all connections of its admission are taken, until one leaves. Peers wait
+ * in the backlog, and cost nothing. At most 64 connections are accepted in a turn.
  */
 #ifndef ROTA_LISTENER_H
 #define ROTA_LISTENER_H
@@ -16,6 +17,7 @@
 
 ROTA_BEGIN_DECLS
 
+struct rota_admission;
 struct rota_listener;
 
 /* Every member may be NULL. The table must outlive the listener. Called in turns only. */
@@ -28,8 +30,9 @@ struct rota_listener_handlers {
 		void *userdata);
 
 	/*
-	 * Accepting has paused because of error (a negative errno); it will go on by itself. Once
-	 * for each shortage.
+	 * Accepting has paused because of error, a negative errno, or -ROTA_ELIMIT when its
+	 * admission is full; it will go on by itself. Once for each shortage: however often it went
+	 * on, a full admission is told anew only after the backlog was found empty.
 	 */
 	void (*on_paused)(struct rota_listener *listener, int error, void *userdata);
 
@@ -49,11 +52,14 @@ struct rota_listener_options {
 	int backlog;
 	bool reuse_port; /* SO_REUSEPORT [false] */
 	bool v6_only;    /* IPV6_V6ONLY [true] */
+	/* of the same context; accept only while it has room. It is shared, not copied [NULL] */
+	struct rota_admission *admission;
 };
 
 #define ROTA_LISTENER_OPTIONS_INIT \
 	{ \
-		sizeof(struct rota_listener_options), ROTA_STREAM_OPTIONS_INIT, 4096, false, true \
+		sizeof(struct rota_listener_options), ROTA_STREAM_OPTIONS_INIT, 4096, false, true, \
+			NULL \
 	}
 
 /*
@@ -79,6 +85,14 @@ ROTA_API int rota_listen_address(struct rota_context *ctx, const struct rota_add
  * reset. Streams that were accepted are not touched. on_close follows. Idempotent.
  */
 ROTA_API void rota_listener_close(struct rota_listener *listener);
+
+/*
+ * Accepts nothing until rota_listener_resume; peers wait in the backlog. on_paused is not called.
+ * What else it waits for goes on meanwhile: resumed, it accepts from the next turn on, unless there is
+ * a shortage. Both are idempotent, and do nothing once it is closed.
+ */
+ROTA_API void rota_listener_pause(struct rota_listener *listener);
+ROTA_API void rota_listener_resume(struct rota_listener *listener);
 
 /*
  * The address that it listens on; for port 0, the port that it got. 0 or a negative errno;

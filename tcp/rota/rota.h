@@ -6,6 +6,7 @@
 #define ROTA_ROTA_H
 
 #include <rota/address.h>
+#include <rota/admission.h>
 #include <rota/allocator.h>
 #include <rota/api.h>
 #include <rota/child.h>

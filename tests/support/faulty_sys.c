@@ -224,6 +224,7 @@ WRAPPER(int, FCNTL, fcntl, (int fd, int command, long argument), (fd, command, a
 WRAPPER(int, FSTAT, fstat, (int fd, struct stat *status), (fd, status))
 WRAPPER(int, STAT, stat, (const char *path, struct stat *status), (path, status))
 WRAPPER(int, UNLINK, unlink, (const char *path), (path))
+WRAPPER(int, GETRLIMIT, getrlimit, (int resource, struct rlimit *limit), (resource, limit))
 WRAPPER(int, PIDFD_OPEN, pidfd_open, (pid_t pid, unsigned flags), (pid, flags))
 WRAPPER(pid_t, WAIT4, wait4, (pid_t pid, int *status, int options, struct rusage *usage),
 	(pid, status, options, usage))
