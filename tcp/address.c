@@ -100,6 +100,13 @@ read_number(const char *text, unsigned digits_max, uint32_t limit, uint32_t *ret
 	return true;
 }
 
+bool
+rota__decimal_parse(const char *text, uint32_t limit, uint32_t *ret_number)
+{
+	return (text[0] != '0' || text[1] == '\0') &&
+		read_number(text, NUMBER_DIGITS, limit, ret_number);
+}
+
 /*
  * An interface's name, or its number. All digits are always the number, also where an interface
  * has such a name. Numbers are not looked up, so that the address of a peer still parses when its

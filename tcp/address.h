@@ -13,4 +13,7 @@
  */
 bool rota__address_is_unnamed(const struct rota_address *address);
 
+/* The whole text: digits alone, of a number not above limit, without zeros in front. */
+bool rota__decimal_parse(const char *text, uint32_t limit, uint32_t *ret_number);
+
 #endif

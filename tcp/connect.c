@@ -38,14 +38,6 @@ reason_of(int error)
 	}
 }
 
-void
-rota__connect_forget(struct rota_stream *stream)
-{
-	rota__free(stream->connecting);
-	stream->flags &= (uint16_t)~ROTA__CONNECTS;
-	stream->transport = &rota__plain;
-}
-
 static bool
 is_tcp(const struct rota_address *address)
 {
@@ -98,7 +90,7 @@ on_ready(struct rota_context *ctx, struct rota_target *target, unsigned events)
 	if (r < 0) {
 		rota__stream_finish(stream, reason_of(r), r);
 	} else if (r > 0) {
-		rota__connect_forget(stream);
+		rota__stream_forget_opening(stream);
 		rota__stream_open(stream);
 	}
 	return 0;
@@ -198,7 +190,7 @@ make(struct rota_context *ctx, const struct rota_address *address,
 	connecting->address = *address;
 	connecting->error = 0;
 	(*ret_stream)->connecting = connecting;
-	(*ret_stream)->flags |= ROTA__CONNECTS;
+	(*ret_stream)->flags |= ROTA__OPENING;
 	return 0;
 }
 

@@ -71,6 +71,10 @@ next_timeout(const struct rota_stream *stream, enum rota_reason *ret_reason)
 		*ret_reason = stream->reason; /* it ends by itself, soon */
 		return ROTA_NEVER;
 	}
+	if (stream->state == ROTA__CONNECTING) {
+		*ret_reason = ROTA_REASON_TIMEOUT_HANDSHAKE;
+		return due;
+	}
 	if (stream->state == ROTA__CLOSING) {
 		*ret_reason = ROTA_REASON_TIMEOUT_CLOSE;
 		return due;
@@ -112,7 +116,7 @@ on_time(struct rota_context *ctx, struct rota_timer *timer)
 	enum rota_reason reason;
 	rota_time due;
 
-	if (stream->state == ROTA__CONNECTING) {
+	if (stream->phase == ROTA_PHASE_CONNECT) {
 		rota__connect_on_time(stream, now);
 		return 0;
 	}
@@ -169,10 +173,20 @@ rota__stream_discard(struct rota_stream *stream)
 }
 
 void
+rota__stream_forget_opening(struct rota_stream *stream)
+{
+	rota__free(stream->opening);
+	stream->flags &= (uint16_t)~ROTA__OPENING;
+	stream->transport = &rota__plain;
+}
+
+void
 rota__stream_open(struct rota_stream *stream)
 {
 	enum rota_reason unused;
 
+	if ((stream->flags & ROTA__OPENING) != 0)
+		return;
 	stream->state = ROTA__OPEN;
 	stream->phase = ROTA_PHASE_OPEN;
 	stream->target.ops = &rota__stream_target_ops;

@@ -42,10 +42,10 @@ enum rota__stream_state {
 #define ROTA__OUTPUT_END (1u << 8) /* and the peer was told its end */
 /* reason and error are set; ends as soon as the input that is there has been offered */
 #define ROTA__FAILED (1u << 9)
-#define ROTA__VISITED (1u << 10)  /* by rota_stream_each */
-#define ROTA__CONNECTS (1u << 11) /* made by rota_connect, and not connected yet */
-#define ROTA__DROPPED (1u << 12)  /* in a forked child: no on_close */
-#define ROTA__RELAYED (1u << 13)  /* taken by a relay */
+#define ROTA__VISITED (1u << 10) /* by rota_stream_each */
+#define ROTA__OPENING (1u << 11) /* something is waited for before it can be open */
+#define ROTA__DROPPED (1u << 12) /* in a forked child: no on_close */
+#define ROTA__RELAYED (1u << 13) /* taken by a relay */
 
 struct rota__transport {
 	/*
@@ -106,7 +106,11 @@ struct rota_stream {
 	void *userdata;
 	union {
 		const struct rota__transport *transport;
-		struct rota__connecting *connecting; /* with ROTA__CONNECTS */
+		/* With ROTA__OPENING, in phase connect: the connection; */
+		struct rota__connecting *connecting;
+		/* in phase handshake: a PROXY protocol header. */
+		struct rota__receiving *receiving;
+		void *opening; /* either */
 	};
 	struct rota__input *input;
 	struct rota__output *output;
@@ -140,7 +144,13 @@ int rota__stream_new(struct rota_context *ctx, struct rota__options *options, ro
 /* Takes back a stream that nobody has seen. */
 void rota__stream_discard(struct rota_stream *stream);
 
-/* Its target's descriptor is connected and watched: on_open. In a turn. */
+/* What it waited for before it can be open has come, or will not come. */
+void rota__stream_forget_opening(struct rota_stream *stream);
+
+/*
+ * Its target's descriptor is connected and watched: on_open, unless something else is waited for.
+ * In a turn.
+ */
 void rota__stream_open(struct rota_stream *stream);
 
 /* Does what is due, and derives the interest and the timer from what is left. In a turn. */
@@ -209,8 +219,7 @@ void rota__stream_deliver(struct rota_stream *stream);
 /* In a forked child: closed here, silently. */
 void rota__stream_drop(struct rota_stream *stream);
 
-/* connect.c: the timer of a stream that is connecting, and its end. */
+/* connect.c: the timer of a stream that is connecting. */
 void rota__connect_on_time(struct rota_stream *stream, rota_time now);
-void rota__connect_forget(struct rota_stream *stream);
 
 #endif

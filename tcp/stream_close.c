@@ -110,8 +110,8 @@ note_reason(struct rota_stream *stream, enum rota_reason reason, int error)
 static void
 leave_open(struct rota_stream *stream, enum rota__stream_state state)
 {
-	if ((stream->flags & ROTA__CONNECTS) != 0)
-		rota__connect_forget(stream);
+	if ((stream->flags & ROTA__OPENING) != 0)
+		rota__stream_forget_opening(stream);
 	if (stream->state <= ROTA__OPEN)
 		stream->unread = rota__input_kept(stream);
 	stream->state = (uint8_t)state;

@@ -10,6 +10,7 @@
 #include <rota/allocator.h>
 #include <rota/api.h>
 #include <rota/child.h>
+#include <rota/cidr.h>
 #include <rota/clock.h>
 #include <rota/connect.h>
 #include <rota/context.h>
@@ -17,6 +18,7 @@
 #include <rota/iterate.h>
 #include <rota/listener.h>
 #include <rota/meter.h>
+#include <rota/proxy_protocol.h>
 #include <rota/relay.h>
 #include <rota/signals.h>
 #include <rota/stream.h>
