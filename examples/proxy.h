@@ -38,6 +38,7 @@ struct proxy_options {
 	bool failover; /* the first target that takes it; otherwise each in its turn */
 	struct rota_stream_options streams; /* on both sides */
 	rota_time drain;
+	struct rota_admission_options admission;
 	const char *control; /* NULL: none */
 };
 
@@ -134,6 +135,7 @@ struct proxy_passage {
 	struct rota_stream
 		*client; /* NULL once it is over; both are the relay's, if there is one */
 	struct rota_stream *server;
+	struct rota_source *source; /* as which it was admitted */
 	uint64_t id;
 	uint64_t tried;        /* a bit for each target */
 	rota_time accepted;    /* instants */
@@ -172,6 +174,7 @@ struct proxy {
 	const struct proxy_options *options;
 	struct proxy_listener listeners[PROXY_LISTENERS];
 	struct proxy_targets targets;
+	struct rota_admission *admission;
 	struct proxy_passage *passages;
 	size_t passage_count;
 	uint64_t last_id;

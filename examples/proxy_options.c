@@ -18,6 +18,8 @@ enum {
 	HALF_CLOSE_TIMEOUT,
 	LIFETIME,
 	DRAIN,
+	MAX_CONNECTIONS,
+	MAX_PER_SOURCE,
 };
 
 static int
@@ -71,6 +73,17 @@ read_limit(const char *option, const char *value, rota_time *ret_duration)
 }
 
 static int
+read_count(const char *option, const char *value, size_t *ret_count)
+{
+	uint64_t number;
+	int r = program_number(PROXY_NAME, option, value, 1, 100000000, &number);
+
+	if (r == 0)
+		*ret_count = number;
+	return r;
+}
+
+static int
 read_option(int option, const char *value, void *userdata)
 {
 	struct proxy_options *options = userdata;
@@ -92,8 +105,12 @@ read_option(int option, const char *value, void *userdata)
 		return read_limit("--half-close-timeout", value, &streams->half_closed_timeout);
 	case LIFETIME:
 		return read_limit("--lifetime", value, &streams->lifetime);
-	default:
+	case DRAIN:
 		return program_seconds(PROXY_NAME, "--drain", value, 0, DAY, &options->drain);
+	case MAX_CONNECTIONS:
+		return read_count("--max-connections", value, &options->admission.max);
+	default:
+		return read_count("--max-per-source", value, &options->admission.max_per_source);
 	}
 }
 
@@ -109,12 +126,15 @@ proxy_read_options(struct proxy_options *options, int argc, char **argv)
 		{ "half-close-timeout", required_argument, NULL, HALF_CLOSE_TIMEOUT },
 		{ "lifetime", required_argument, NULL, LIFETIME },
 		{ "drain", required_argument, NULL, DRAIN },
+		{ "max-connections", required_argument, NULL, MAX_CONNECTIONS },
+		{ "max-per-source", required_argument, NULL, MAX_PER_SOURCE },
 		{ NULL, 0, NULL, 0 },
 	};
 	int r;
 
 	*options = (struct proxy_options){ .drain = 30 * ROTA_SECOND };
 	options->streams = (struct rota_stream_options)ROTA_STREAM_OPTIONS_INIT;
+	options->admission = (struct rota_admission_options)ROTA_ADMISSION_OPTIONS_INIT;
 	/*
 	 * A peer that takes nothing for a while, or goes on when the other has ended, is these two's
 	 * affair: only that no byte comes any more is the end.

@@ -91,6 +91,7 @@ passage_end(struct proxy_passage *passage, const struct rota_relay_result *resul
 	if (passage->next)
 		passage->next->link = passage->link;
 	proxy->passage_count--;
+	rota_admission_leave(proxy->admission, passage->source);
 	proxy_name_clear(&passage->client_name);
 	proxy_name_clear(&passage->original);
 	free(passage);
@@ -217,6 +218,25 @@ passage_route(struct proxy_passage *passage)
 	passage_connect(passage);
 }
 
+static struct proxy_passage *
+passage_admit(struct proxy *proxy, const struct rota_address *peer)
+{
+	struct proxy_passage *passage = calloc(1, sizeof(*passage));
+	char text[ROTA_ADDRESS_TEXT];
+	char reason[256];
+	int r = -ENOMEM;
+
+	if (passage)
+		r = rota_admission_enter(proxy->admission, peer, &passage->source);
+	if (r >= 0)
+		return passage;
+	program_warn(&proxy->program, "refused %s: %s", proxy_format(peer, text),
+		r == -ROTA_ELIMIT ? "its address has as many connections as --max-per-source allows"
+				  : program_explain(r, reason, sizeof(reason)));
+	free(passage);
+	return NULL;
+}
+
 void
 proxy_passage_begin(struct proxy_listener *listener, struct rota_stream *client)
 {
@@ -224,8 +244,8 @@ proxy_passage_begin(struct proxy_listener *listener, struct rota_stream *client)
 	struct proxy_passage *passage;
 	struct rota_address peer;
 
-	/* Gone already, or no memory: there is nothing to tell, or nothing to tell it with. */
-	if (rota_stream_peer(client, &peer) < 0 || !(passage = calloc(1, sizeof(*passage)))) {
+	/* No peer: it is gone already, and nothing was passed. */
+	if (rota_stream_peer(client, &peer) < 0 || !(passage = passage_admit(proxy, &peer))) {
 		rota_stream_abort(client);
 		return;
 	}

@@ -31,6 +31,9 @@ static const char help[] =
 	"  --idle-timeout S      the end of a side without a byte in either direction; 0: none [600]\n"
 	"  --half-close-timeout S  the same after an end in one direction; 0: none [0]\n"
 	"  --lifetime S          of a connection; 0: no end [0]\n"
+	"  --max-connections N   at once; more wait until some have ended [as many as there are\n"
+	"                        descriptors for]\n"
+	"  --max-per-source N    at once from one address; more are reset [no limit]\n"
 	"  --drain S             how long connections may still last after a signal [30]\n"
 	"\n"
 	"An ADDRESS is 127.0.0.1:7000, [::1]:7000, unix:/path or unix:@name; a port alone, 7000, is\n"
@@ -54,7 +57,8 @@ listener_paused(struct rota_listener *listener, int error, void *userdata)
 
 	(void)listener;
 	program_warn(&ours->proxy->program, "cannot accept for a moment: %s",
-		program_explain(error, reason, sizeof(reason)));
+		error == -ROTA_ELIMIT ? "there are --max-connections of them; more wait"
+				      : program_explain(error, reason, sizeof(reason)));
 }
 
 static void
@@ -87,6 +91,7 @@ proxy_listen(struct proxy *proxy)
 	size_t i;
 
 	options.stream = proxy->options->streams;
+	options.admission = proxy->admission;
 	for (i = 0; i < proxy->options->listen_count; i++) {
 		struct proxy_listener *ours = &proxy->listeners[i];
 
@@ -135,6 +140,20 @@ proxy_turn(struct program *program)
 	proxy_log_flush(&rota_container_of(program, struct proxy, program)->log, 0);
 }
 
+/* After program_open, which has raised the limit of descriptors. */
+static int
+proxy_limit(struct proxy *proxy)
+{
+	char reason[256];
+	int r = rota_admission_new(proxy->program.ctx, &proxy->options->admission,
+		&proxy->admission);
+
+	if (r < 0)
+		program_fail(&proxy->program, "cannot start: %s",
+			program_explain(r, reason, sizeof(reason)));
+	return r < 0 ? PROGRAM_FAILED : 0;
+}
+
 static int
 proxy_run(struct proxy *proxy)
 {
@@ -142,12 +161,15 @@ proxy_run(struct proxy *proxy)
 
 	if (status != 0)
 		return status;
+	status = proxy_limit(proxy);
 	proxy->program.turn = proxy_turn;
 	rota_timer_init(&proxy->drain_timer, proxy_drain_due);
-	status = proxy_listen(proxy);
+	if (status == 0)
+		status = proxy_listen(proxy);
 	if (status == 0)
 		status = program_run(&proxy->program);
 	program_close(&proxy->program);
+	rota_admission_free(proxy->admission);
 	proxy_log_flush(&proxy->log, ROTA_SECOND);
 	return status;
 }

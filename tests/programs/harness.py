@@ -142,6 +142,15 @@ class Process:
             return match
         return poll(found, f"{self} says '{pattern}'")
 
+    def logged(self, count):
+        """Waits until rota-proxy has told of so many connections on stdout; returns what of each."""
+        def lines():
+            complete = self.out[:self.out.rfind("\n") + 1].splitlines()
+            return complete if len(complete) >= count else None
+        found = poll(lines, f"{self} logs {count} lines")
+        check_equal(len(found), count, "lines in the log")
+        return [dict(word.split("=", 1) for word in line.split(" ")) for line in found]
+
     def _is_read(self):
         return any(thread.is_alive() for thread in self.threads)
 
@@ -214,6 +223,13 @@ class Scene:
         return self.listening(program("rota-echo"), "server", "--listen", "127.0.0.1:0",
                               *arguments, **options)
 
+    def proxy(self, target, *arguments, **options):
+        """rota-proxy on a port of its own, before one target, or several (a list)."""
+        targets = [target] if isinstance(target, str) else target
+        words = [word for each in targets for word in ("--target", each)]
+        return self.listening(program("rota-proxy"), "--listen", "127.0.0.1:0", *words, *arguments,
+                              **options)
+
     def own(self, thing):
         return self.stack.enter_context(thing)
 
@@ -229,10 +245,13 @@ class Scene:
     def serve(self, handler):
         """A server in Python: handler(connection) for each; returns its address."""
         listener = self.own(socket.create_server(("127.0.0.1", 0), backlog=100))
+        self.accept(listener, handler)
+        return "127.0.0.1:%d" % listener.getsockname()[1]
+
+    def accept(self, listener, handler):
         threading.Thread(target=self._accept, args=(listener, handler), daemon=True).start()
         # Closing alone would not wake up the thread.
         self.stack.callback(listener.shutdown, socket.SHUT_RDWR)
-        return "127.0.0.1:%d" % listener.getsockname()[1]
 
     def _accept(self, listener, handler):
         while True:
@@ -293,6 +312,19 @@ def receive_all(connection):
     for part in iter(lambda: connection.recv(65536), b""):
         found += part
     return bytes(found)
+
+
+def check_echo(address, data=b"canary"):
+    with connect(address) as canary:
+        canary.sendall(data)
+        check_equal(receive(canary, len(data)), data, "the canary's echo")
+
+
+def check_cut_off(address):
+    # The reset may be there before the connection is, as far as connect can tell.
+    with contextlib.suppress(ConnectionResetError, BrokenPipeError), connect(address) as peer:
+        peer.sendall(b"hello")
+        check_equal(receive_all(peer), b"", "what came")
 
 
 def send_behind(connection, data, then=None):
