@@ -93,6 +93,7 @@ const struct rota_sys_ops rota__sys = {
 	.getpeername = sys_getpeername,
 	.fcntl = sys_fcntl,
 	.fstat = fstat,
+	.fchmod = fchmod,
 	.stat = stat,
 	.unlink = unlink,
 	.getrlimit = sys_getrlimit,

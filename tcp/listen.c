@@ -44,6 +44,9 @@ set_options(const struct rota_sys_ops *sys, int fd, int family,
 {
 	int r = 0;
 
+	/* What a unix socket has before it is bound, its path has when it is made (unix(7)). */
+	if (family == AF_UNIX && options->unix_mode != 0 && sys->fchmod(fd, options->unix_mode) < 0)
+		r = -errno;
 	if (family == AF_INET || family == AF_INET6)
 		r = set_flag(sys, fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (r >= 0 && family == AF_INET6)

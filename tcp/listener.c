@@ -322,6 +322,7 @@ static bool
 are_valid(const struct rota_context *ctx, const struct rota_listener_options *options)
 {
 	return options->size == sizeof *options && options->backlog > 0 &&
+		(options->unix_mode & ~(mode_t)0777) == 0 &&
 		(options->admission == NULL || rota__admission_is_of(options->admission, ctx));
 }
 

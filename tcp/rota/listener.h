@@ -54,12 +54,18 @@ struct rota_listener_options {
 	bool v6_only;    /* IPV6_V6ONLY [true] */
 	/* of the same context; accept only while it has room. It is shared, not copied [NULL] */
 	struct rota_admission *admission;
+	/*
+	 * Permissions of a unix path (0600, say), less what the umask takes, as for any new file;
+	 * the file never has more, from its birth on. Within 0777; 0: only the umask's. Not for
+	 * other addresses [0]
+	 */
+	mode_t unix_mode;
 };
 
 #define ROTA_LISTENER_OPTIONS_INIT \
 	{ \
 		sizeof(struct rota_listener_options), ROTA_STREAM_OPTIONS_INIT, 4096, false, true, \
-			NULL \
+			NULL, 0 \
 	}
 
 /*

@@ -20,6 +20,7 @@ ROTA_BEGIN_DECLS
 
 struct rota_context;
 struct rota_stream;
+struct ucred;
 
 /* How far a stream had come when it ended. */
 enum rota_phase {
@@ -260,6 +261,32 @@ ROTA_API bool rota_stream_is_open(const struct rota_stream *stream);
  */
 ROTA_API int rota_stream_local(const struct rota_stream *stream, struct rota_address *ret_address);
 ROTA_API int rota_stream_peer(const struct rota_stream *stream, struct rota_address *ret_address);
+
+/*
+ * The stream's descriptor, to ask the system about it or to set a socket option; it stays the
+ * library's: who reads, writes or closes it breaks the stream. -ENOTCONN when there is none (yet, or
+ * any more).
+ */
+ROTA_API int rota_stream_fd(const struct rota_stream *stream);
+
+/*
+ * Where a redirected connection was going to before the system's NAT gave it to this listener
+ * (iptables REDIRECT or DNAT; SO_ORIGINAL_DST, for IPv4 and IPv6). One that nobody redirected was
+ * going where rota_stream_local says: who connects on to there meets itself. 0; -ENOTCONN as above;
+ * -ENOTSUP for a unix socket; -ENOENT or -ENOPROTOOPT when the system tracks no such connection, or
+ * none at all; another errno.
+ */
+ROTA_API int rota_stream_original(const struct rota_stream *stream,
+	struct rota_address *ret_address);
+
+/*
+ * The process, user and group at the other end of a unix socket, as they were when it connected or
+ * listened (SO_PEERCRED, unix(7)): the process may be another by now. struct ucred is that of
+ * <sys/socket.h>, with _GNU_SOURCE. 0; -ENOTCONN as above; -ENOTSUP for another socket; another
+ * errno.
+ */
+ROTA_API int rota_stream_credentials(const struct rota_stream *stream,
+	struct ucred *ret_credentials);
 
 /* Is given each stream; it may close, abort or open any. */
 typedef void rota_stream_fn(struct rota_stream *stream, void *userdata);

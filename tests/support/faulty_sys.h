@@ -36,6 +36,7 @@
 	X(GETPEERNAME, getpeername, ENOTCONN, ENOBUFS) \
 	X(FCNTL, fcntl, EMFILE, EBADF) \
 	X(FSTAT, fstat, ENOMEM, EBADF) \
+	X(FCHMOD, fchmod, EPERM, EIO) \
 	X(STAT, stat, ENOENT, EACCES, ENOMEM) \
 	X(UNLINK, unlink, ENOENT, EACCES, EROFS) \
 	X(GETRLIMIT, getrlimit, EPERM) \
