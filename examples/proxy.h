@@ -4,7 +4,8 @@
  *
  *   rota-proxy.c      the life of the process: listeners, drain
  *   proxy_options.c   the command line
- *   proxy_passage.c   one connection, from its accept to its line in the log
+ *   proxy_entry.c     who a client is: limits, PROXY headers
+ *   proxy_passage.c   one connection, from there to its line in the log
  *   proxy_targets.c   which target a connection goes to
  *   proxy_log.c       lines on stdout, written once a turn
  *   proxy_name.c      addresses kept in 24 bytes
@@ -24,6 +25,7 @@
 
 #define PROXY_NAME "rota-proxy"
 #define PROXY_LISTENERS 32
+#define PROXY_NETWORKS 64
 #define PROXY_TARGETS 64 /* as many as struct proxy_passage has bits in tried */
 #define PROXY_NO_TARGET PROXY_TARGETS
 
@@ -39,6 +41,10 @@ struct proxy_options {
 	struct rota_stream_options streams; /* on both sides */
 	rota_time drain;
 	struct rota_admission_options admission;
+	struct rota_cidr
+		proxies[PROXY_NETWORKS]; /* whose PROXY headers are required, and believed */
+	size_t proxy_count;
+	int send_proxy;      /* the version of the PROXY header sent to targets; 0: none */
 	const char *control; /* NULL: none */
 };
 
@@ -54,9 +60,13 @@ struct proxy_log {
 	char bytes[64 << 10];
 };
 
+struct proxy_passage;
+
 void proxy_log_line(struct proxy_log *log, const char *line, size_t len);
 /* Writes what can be written within the time (0: at once). */
 void proxy_log_flush(struct proxy_log *log, rota_time timeout);
+/* The line of a passage that is over. */
+void proxy_log_passage(const struct proxy_passage *passage, const struct rota_relay_result *result);
 
 /* An address as a passage keeps it. All zero: none. */
 
@@ -99,7 +109,6 @@ struct proxy_targets {
 };
 
 struct proxy;
-struct proxy_passage;
 
 void proxy_targets_init(struct proxy_targets *targets, const struct proxy_options *options);
 
@@ -127,6 +136,12 @@ struct proxy_listener {
 	struct rota_address address;    /* with the port that it got */
 };
 
+/* The header of the PROXY protocol that a target gets. */
+struct proxy_header {
+	size_t len;
+	char bytes[ROTA_PROXY_BYTES];
+};
+
 struct proxy_passage {
 	struct proxy_passage *next;
 	struct proxy_passage **link; /* what points to this passage */
@@ -145,12 +160,21 @@ struct proxy_passage {
 	bool is_trial;         /* of a target that had been skipped */
 	uint8_t client_reason; /* enum rota_reason, of an end before there was a relay */
 	uint8_t server_reason;
+	int client_error;
 	int server_error;
+	struct proxy_header *header; /* to be sent first; NULL: none, or it has been */
 	struct proxy_name client_name;
 	struct proxy_name original; /* where it was going, for --target original */
 };
 
-void proxy_passage_begin(struct proxy_listener *listener, struct rota_stream *client);
+/* A client has come: finds out who it is, then makes it a passage on its way, or cuts it off. */
+void proxy_enter(struct proxy_listener *listener, struct rota_stream *client);
+
+/* A passage without a target. NULL when there is no memory. */
+struct proxy_passage *proxy_passage_new(struct proxy_listener *listener,
+	struct rota_stream *client);
+/* Tries the targets. */
+void proxy_passage_route(struct proxy_passage *passage);
 /* Resets both sides. */
 void proxy_passage_abort(struct proxy_passage *passage);
 /* The address of its target; none is "-". */

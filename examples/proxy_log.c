@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static bool
@@ -66,4 +67,65 @@ proxy_log_flush(struct proxy_log *log, rota_time timeout)
 	}
 	if (written > 0)
 		memmove(log->bytes, log->bytes + written, log->used -= written);
+}
+
+/* "idle-timeout", or "system(EMFILE)": with the error of those that do not tell it themselves. */
+static const char *
+reason_word(const struct rota_relay_side *side, char *buffer, size_t size)
+{
+	bool is_vague = side->reason == ROTA_REASON_SYSTEM || side->reason == ROTA_REASON_LOCAL ||
+		side->reason == ROTA_REASON_TRUNCATED;
+	const char *name = rota_reason_name(side->reason);
+	char *p;
+
+	if (is_vague && side->error != 0)
+		snprintf(buffer, size, "%s(%s)", name, rota_error_name(side->error));
+	else
+		snprintf(buffer, size, "%s", name);
+	for (p = buffer; *p; p++) {
+		if (*p == ' ')
+			*p = '-';
+	}
+	return buffer;
+}
+
+static const char *
+utc(char *buffer, size_t size)
+{
+	struct timespec now;
+	struct tm parts;
+	size_t len;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &parts);
+	len = strftime(buffer, size, "%Y-%m-%dT%H:%M:%S", &parts);
+	snprintf(buffer + len, size - len, ".%03dZ", (int)(now.tv_nsec / 1000000));
+	return buffer;
+}
+
+/* The line in the log. Numbers are of the client's side: received from it, sent to it. */
+void
+proxy_log_passage(const struct proxy_passage *passage, const struct rota_relay_result *result)
+{
+	struct proxy *proxy = passage->listener->proxy;
+	rota_time duration = rota_context_now(proxy->program.ctx) - passage->accepted;
+	char client[ROTA_ADDRESS_TEXT], listen[ROTA_ADDRESS_TEXT], target[ROTA_ADDRESS_TEXT];
+	char why_client[64], why_target[64], now[40];
+	char line[3 * ROTA_ADDRESS_TEXT + 512];
+	int len;
+
+	len = snprintf(line, sizeof(line),
+		"time=%s id=%llu client=%s listen=%s target=%s received=%llu sent=%llu "
+		"connect_ms=%.3f duration_ms=%.3f reason=client:%s,target:%s spliced=%s\n",
+		utc(now, sizeof(now)), (unsigned long long)passage->id,
+		proxy_name_format(&passage->client_name, client),
+		proxy_format(&passage->listener->address, listen),
+		proxy_passage_target(passage, target), (unsigned long long)result->a.received,
+		(unsigned long long)result->a.sent, passage->connect_us / 1e3,
+		(double)duration / 1e6, reason_word(&result->a, why_client, sizeof(why_client)),
+		passage->target == PROXY_NO_TARGET
+			? "none"
+			: reason_word(&result->b, why_target, sizeof(why_target)),
+		result->spliced ? "yes" : "no");
+	proxy_log_line(&proxy->log, line, (size_t)len);
 }

@@ -20,6 +20,8 @@ enum {
 	DRAIN,
 	MAX_CONNECTIONS,
 	MAX_PER_SOURCE,
+	PROXY_FROM,
+	SEND_PROXY,
 };
 
 static int
@@ -84,6 +86,31 @@ read_count(const char *option, const char *value, size_t *ret_count)
 }
 
 static int
+read_network(struct proxy_options *options, const char *value)
+{
+	char reason[128];
+	int r;
+
+	if (options->proxy_count == PROXY_NETWORKS)
+		return program_misuse(PROXY_NAME, "--proxy-from: no more than %d times",
+			PROXY_NETWORKS);
+	r = rota_cidr_parse(value, &options->proxies[options->proxy_count++]);
+	if (r < 0)
+		return program_misuse(PROXY_NAME, "--proxy-from '%s': %s", value,
+			rota_strerror(r, reason, sizeof(reason)));
+	return 0;
+}
+
+static int
+read_version(struct proxy_options *options, const char *value)
+{
+	if (strcmp(value, "v1") != 0 && strcmp(value, "v2") != 0)
+		return program_misuse(PROXY_NAME, "--send-proxy wants v1 or v2, not '%s'", value);
+	options->send_proxy = value[1] - '0';
+	return 0;
+}
+
+static int
 read_option(int option, const char *value, void *userdata)
 {
 	struct proxy_options *options = userdata;
@@ -109,8 +136,12 @@ read_option(int option, const char *value, void *userdata)
 		return program_seconds(PROXY_NAME, "--drain", value, 0, DAY, &options->drain);
 	case MAX_CONNECTIONS:
 		return read_count("--max-connections", value, &options->admission.max);
-	default:
+	case MAX_PER_SOURCE:
 		return read_count("--max-per-source", value, &options->admission.max_per_source);
+	case PROXY_FROM:
+		return read_network(options, value);
+	default:
+		return read_version(options, value);
 	}
 }
 
@@ -128,6 +159,8 @@ proxy_read_options(struct proxy_options *options, int argc, char **argv)
 		{ "drain", required_argument, NULL, DRAIN },
 		{ "max-connections", required_argument, NULL, MAX_CONNECTIONS },
 		{ "max-per-source", required_argument, NULL, MAX_PER_SOURCE },
+		{ "proxy-from", required_argument, NULL, PROXY_FROM },
+		{ "send-proxy", required_argument, NULL, SEND_PROXY },
 		{ NULL, 0, NULL, 0 },
 	};
 	int r;
@@ -151,5 +184,7 @@ proxy_read_options(struct proxy_options *options, int argc, char **argv)
 		return program_misuse(PROXY_NAME, "it needs --target ADDRESS");
 	if (options->target_count > 0 && options->original)
 		return program_misuse(PROXY_NAME, "--target original excludes other targets");
+	/* A client that is to say whose it is has as long as a target. */
+	options->streams.handshake_timeout = options->streams.connect_timeout;
 	return 0;
 }

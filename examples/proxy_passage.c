@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * proxy_passage.c - one connection, from its accept to its line in the log. The client waits, not
+ * proxy_passage.c - one connection, from its client's to its line in the log. The client waits, not
  * read, while targets are tried one after the other; then a relay takes both streams, and what it
  * tells at their end is all that is left to say. A passage ends when both its streams have.
  */
@@ -8,8 +8,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 const char *
 proxy_passage_target(const struct proxy_passage *passage, char *buffer)
@@ -23,70 +21,12 @@ proxy_passage_target(const struct proxy_passage *passage, char *buffer)
 	return proxy_format(&proxy->targets.all[passage->target].address, buffer);
 }
 
-/* "idle-timeout", or "system(EMFILE)". */
-static const char *
-reason_word(const struct rota_relay_side *side, char *buffer, size_t size)
-{
-	char *p;
-
-	if (side->reason == ROTA_REASON_SYSTEM)
-		snprintf(buffer, size, "system(%s)", rota_error_name(side->error));
-	else
-		snprintf(buffer, size, "%s", rota_reason_name(side->reason));
-	for (p = buffer; *p; p++) {
-		if (*p == ' ')
-			*p = '-';
-	}
-	return buffer;
-}
-
-static const char *
-utc(char *buffer, size_t size)
-{
-	struct timespec now;
-	struct tm parts;
-	size_t len;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &parts);
-	len = strftime(buffer, size, "%Y-%m-%dT%H:%M:%S", &parts);
-	snprintf(buffer + len, size - len, ".%03dZ", (int)(now.tv_nsec / 1000000));
-	return buffer;
-}
-
-/* The line in the log. Numbers are of the client's side: received from it, sent to it. */
-static void
-passage_log(const struct proxy_passage *passage, const struct rota_relay_result *result)
-{
-	struct proxy *proxy = passage->listener->proxy;
-	rota_time duration = rota_context_now(proxy->program.ctx) - passage->accepted;
-	char client[ROTA_ADDRESS_TEXT], listen[ROTA_ADDRESS_TEXT], target[ROTA_ADDRESS_TEXT];
-	char why_client[64], why_target[64], now[40];
-	char line[3 * ROTA_ADDRESS_TEXT + 512];
-	int len;
-
-	len = snprintf(line, sizeof(line),
-		"time=%s id=%llu client=%s listen=%s target=%s received=%llu sent=%llu "
-		"connect_ms=%.3f duration_ms=%.3f reason=client:%s,target:%s spliced=%s\n",
-		utc(now, sizeof(now)), (unsigned long long)passage->id,
-		proxy_name_format(&passage->client_name, client),
-		proxy_format(&passage->listener->address, listen),
-		proxy_passage_target(passage, target), (unsigned long long)result->a.received,
-		(unsigned long long)result->a.sent, passage->connect_us / 1e3,
-		(double)duration / 1e6, reason_word(&result->a, why_client, sizeof(why_client)),
-		passage->target == PROXY_NO_TARGET
-			? "none"
-			: reason_word(&result->b, why_target, sizeof(why_target)),
-		result->spliced ? "yes" : "no");
-	proxy_log_line(&proxy->log, line, (size_t)len);
-}
-
 static void
 passage_end(struct proxy_passage *passage, const struct rota_relay_result *result)
 {
 	struct proxy *proxy = passage->listener->proxy;
 
-	passage_log(passage, result);
+	proxy_log_passage(passage, result);
 	*passage->link = passage->next;
 	if (passage->next)
 		passage->next->link = passage->link;
@@ -94,6 +34,7 @@ passage_end(struct proxy_passage *passage, const struct rota_relay_result *resul
 	rota_admission_leave(proxy->admission, passage->source);
 	proxy_name_clear(&passage->client_name);
 	proxy_name_clear(&passage->original);
+	free(passage->header);
 	free(passage);
 }
 
@@ -112,7 +53,7 @@ static void
 passage_fail(struct proxy_passage *passage)
 {
 	const struct rota_relay_result result = {
-		.a = { .reason = passage->client_reason },
+		.a = { .reason = passage->client_reason, .error = passage->client_error },
 		.b = { .reason = passage->server_reason, .error = passage->server_error },
 	};
 
@@ -127,6 +68,7 @@ client_close(struct rota_stream *client, const struct rota_close_info *why, void
 	(void)client;
 	passage->client = NULL;
 	passage->client_reason = (uint8_t)why->reason;
+	passage->client_error = why->error;
 	if (passage->server)
 		rota_stream_abort(passage->server);
 	else
@@ -169,11 +111,16 @@ server_open(struct rota_stream *server, void *userdata)
 	struct proxy_passage *passage = userdata;
 	struct proxy *proxy = passage->listener->proxy;
 	rota_time now = rota_context_now(proxy->program.ctx);
-	int r;
+	int r = 0;
 
 	passage->connect_us = (uint32_t)((now - passage->routed) / 1000);
 	proxy_target_connected(proxy, passage);
-	r = rota_relay(passage->client, server, NULL, relay_done, passage, &passage->relay);
+	if (passage->header)
+		r = rota_stream_send(server, passage->header->bytes, passage->header->len);
+	free(passage->header);
+	passage->header = NULL;
+	if (r >= 0)
+		r = rota_relay(passage->client, server, NULL, relay_done, passage, &passage->relay);
 	if (r < 0)
 		proxy_passage_abort(passage);
 }
@@ -210,51 +157,19 @@ passage_connect(struct proxy_passage *passage)
 		rota_stream_abort(passage->client);
 }
 
-static void
-passage_route(struct proxy_passage *passage)
-{
-	passage->routed = rota_context_now(passage->listener->proxy->program.ctx);
-	rota_stream_pause(passage->client);
-	passage_connect(passage);
-}
-
-static struct proxy_passage *
-passage_admit(struct proxy *proxy, const struct rota_address *peer)
-{
-	struct proxy_passage *passage = calloc(1, sizeof(*passage));
-	char text[ROTA_ADDRESS_TEXT];
-	char reason[256];
-	int r = -ENOMEM;
-
-	if (passage)
-		r = rota_admission_enter(proxy->admission, peer, &passage->source);
-	if (r >= 0)
-		return passage;
-	program_warn(&proxy->program, "refused %s: %s", proxy_format(peer, text),
-		r == -ROTA_ELIMIT ? "its address has as many connections as --max-per-source allows"
-				  : program_explain(r, reason, sizeof(reason)));
-	free(passage);
-	return NULL;
-}
-
-void
-proxy_passage_begin(struct proxy_listener *listener, struct rota_stream *client)
+struct proxy_passage *
+proxy_passage_new(struct proxy_listener *listener, struct rota_stream *client)
 {
 	struct proxy *proxy = listener->proxy;
-	struct proxy_passage *passage;
-	struct rota_address peer;
+	struct proxy_passage *passage = calloc(1, sizeof(*passage));
 
-	/* No peer: it is gone already, and nothing was passed. */
-	if (rota_stream_peer(client, &peer) < 0 || !(passage = passage_admit(proxy, &peer))) {
-		rota_stream_abort(client);
-		return;
-	}
+	if (!passage)
+		return NULL;
 	passage->listener = listener;
 	passage->client = client;
 	passage->id = ++proxy->last_id;
 	passage->target = PROXY_NO_TARGET;
 	passage->accepted = rota_context_now(proxy->program.ctx);
-	proxy_name_set(&passage->client_name, &peer);
 	rota_stream_set_handlers(client, &client_handlers, passage);
 
 	passage->next = proxy->passages;
@@ -263,7 +178,15 @@ proxy_passage_begin(struct proxy_listener *listener, struct rota_stream *client)
 		passage->next->link = &passage->next;
 	proxy->passages = passage;
 	proxy->passage_count++;
-	passage_route(passage);
+	return passage;
+}
+
+void
+proxy_passage_route(struct proxy_passage *passage)
+{
+	passage->routed = rota_context_now(passage->listener->proxy->program.ctx);
+	rota_stream_pause(passage->client);
+	passage_connect(passage);
 }
 
 void

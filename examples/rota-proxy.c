@@ -34,6 +34,9 @@ static const char help[] =
 	"  --max-connections N   at once; more wait until some have ended [as many as there are\n"
 	"                        descriptors for]\n"
 	"  --max-per-source N    at once from one address; more are reset [no limit]\n"
+	"  --proxy-from NETWORK  connections from there must begin with a PROXY header, which says\n"
+	"                        whose they are: 10.0.0.0/8, ::1, or unix: for all of unix sockets\n"
+	"  --send-proxy v1|v2    tell the target in a PROXY header whose connection it is\n"
 	"  --drain S             how long connections may still last after a signal [30]\n"
 	"\n"
 	"An ADDRESS is 127.0.0.1:7000, [::1]:7000, unix:/path or unix:@name; a port alone, 7000, is\n"
@@ -46,7 +49,7 @@ static void
 listener_accept(struct rota_listener *listener, struct rota_stream *client, void *userdata)
 {
 	(void)listener;
-	proxy_passage_begin(userdata, client);
+	proxy_enter(userdata, client);
 }
 
 static void
