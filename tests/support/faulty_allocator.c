@@ -4,16 +4,19 @@
  */
 #include "faulty_allocator.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 #include <rota/allocator.h>
 
 static struct {
 	uint64_t fail_at; /* 0: none */
+	uint64_t fail_also_at;
 	bool for_ever;
 	uint64_t calls;
 	uint64_t failed;
 	int64_t live;
+	int64_t bytes;
 } state;
 
 static bool
@@ -21,28 +24,36 @@ is_to_fail(void)
 {
 	uint64_t call = __atomic_add_fetch(&state.calls, 1, __ATOMIC_RELAXED);
 
-	if (state.fail_at == 0 || call < state.fail_at || (call > state.fail_at && !state.for_ever))
+	if (call != state.fail_at && call != state.fail_also_at &&
+		!(state.for_ever && call > state.fail_at))
 		return false;
 	__atomic_add_fetch(&state.failed, 1, __ATOMIC_RELAXED);
 	return true;
 }
 
+static void
+count(int64_t blocks, int64_t bytes)
+{
+	__atomic_add_fetch(&state.live, blocks, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&state.bytes, bytes, __ATOMIC_RELAXED);
+}
+
 static void *
 faulty_realloc(void *pointer, size_t size)
 {
+	int64_t before = (int64_t)malloc_usable_size(pointer);
 	void *block;
 
 	if (size == 0) {
-		if (pointer != NULL)
-			__atomic_sub_fetch(&state.live, 1, __ATOMIC_RELAXED);
+		count(pointer != NULL ? -1 : 0, -before);
 		free(pointer);
 		return NULL;
 	}
 	if (is_to_fail())
 		return NULL;
 	block = realloc(pointer, size);
-	if (pointer == NULL && block != NULL)
-		__atomic_add_fetch(&state.live, 1, __ATOMIC_RELAXED);
+	if (block != NULL)
+		count(pointer == NULL ? 1 : 0, (int64_t)malloc_usable_size(block) - before);
 	return block;
 }
 
@@ -57,6 +68,7 @@ void
 faulty_allocator_reset(void)
 {
 	state.fail_at = 0;
+	state.fail_also_at = 0;
 	state.for_ever = false;
 	state.failed = 0;
 	__atomic_store_n(&state.calls, 0, __ATOMIC_RELAXED);
@@ -68,6 +80,12 @@ faulty_allocator_fail(uint64_t at, bool for_ever)
 	faulty_allocator_reset();
 	state.fail_at = at;
 	state.for_ever = for_ever;
+}
+
+void
+faulty_allocator_fail_also(uint64_t at)
+{
+	state.fail_also_at = at;
 }
 
 uint64_t
@@ -86,4 +104,10 @@ int64_t
 faulty_allocator_live(void)
 {
 	return __atomic_load_n(&state.live, __ATOMIC_RELAXED);
+}
+
+int64_t
+faulty_allocator_bytes(void)
+{
+	return __atomic_load_n(&state.bytes, __ATOMIC_RELAXED);
 }

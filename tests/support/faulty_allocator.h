@@ -19,11 +19,15 @@ void faulty_allocator_reset(void);
 /* The at-th allocation from now on fails (counted from 1), and if for_ever all after it. */
 void faulty_allocator_fail(uint64_t at, bool for_ever);
 
+/* And so does this one, once. Counts go on. */
+void faulty_allocator_fail_also(uint64_t at);
+
 /* Allocations that were asked for, and those of them that failed. */
 uint64_t faulty_allocator_calls(void);
 uint64_t faulty_allocator_failed(void);
 
-/* Blocks that were allocated and not freed. 0, if it was never installed. */
+/* Blocks that were allocated and not freed, and their bytes. 0, if it was never installed. */
 int64_t faulty_allocator_live(void);
+int64_t faulty_allocator_bytes(void);
 
 #endif

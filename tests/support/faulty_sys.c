@@ -16,11 +16,15 @@
 #define EVENTFDS 65536
 #define PARTS 64
 
-static struct {
+struct fault {
 	enum faulty_call call;
 	uint64_t at; /* 0: nothing is to fail */
 	bool for_ever;
 	int error;
+};
+
+static struct {
+	struct fault faults[2];
 	size_t cut;
 	uint64_t random;
 	unsigned percent;
@@ -50,24 +54,31 @@ count(enum faulty_call call)
 	return __atomic_add_fetch(&plan.calls[call], 1, __ATOMIC_RELAXED);
 }
 
+/* Whether a fault strikes the nth call of this kind, which is the nth_of_any of all. */
+static bool
+strikes(const struct fault *fault, enum faulty_call call, uint64_t nth, uint64_t nth_of_any)
+{
+	if (fault->at == 0 || (fault->call != call && fault->call != FAULTY_ANY))
+		return false;
+	if (fault->call == FAULTY_ANY)
+		nth = nth_of_any;
+	return nth == fault->at || (nth > fault->at && fault->for_ever);
+}
+
 /* Whether this call, just made, is to fail; then errno is set. */
 static bool
 is_to_fail(enum faulty_call call, bool is_exempt)
 {
 	uint64_t nth = count(call);
 	uint64_t nth_of_any = is_exempt ? 0 : count(FAULTY_ANY);
-	int error = plan.error;
+	const struct fault *fault = &plan.faults[0];
 
-	if (plan.at == 0 || (plan.call != call && plan.call != FAULTY_ANY))
+	if (!strikes(fault, call, nth, nth_of_any))
+		fault = &plan.faults[1];
+	if (!strikes(fault, call, nth, nth_of_any))
 		return false;
-	if (plan.call == FAULTY_ANY)
-		nth = nth_of_any;
-	if (nth < plan.at || (nth > plan.at && !plan.for_ever))
-		return false;
-	if (error == 0)
-		error = about[call].errors[0];
 	__atomic_add_fetch(&plan.failed, 1, __ATOMIC_RELAXED);
-	errno = error;
+	errno = fault->error != 0 ? fault->error : about[call].errors[0];
 	return true;
 }
 
@@ -247,13 +258,17 @@ faulty_sys_reset(void)
 void
 faulty_sys_fail(enum faulty_call call, uint64_t at, bool for_ever, int error)
 {
-	plan.call = call;
-	plan.at = at;
-	plan.for_ever = for_ever;
-	plan.error = error;
+	plan.faults[0] = (struct fault){ call, at, for_ever, error };
+	plan.faults[1] = (struct fault){ .at = 0 };
 	plan.failed = 0;
 	for (size_t i = 0; i <= FAULTY_ANY; i++)
 		plan.calls[i] = 0;
+}
+
+void
+faulty_sys_fail_also(enum faulty_call call, uint64_t at, bool for_ever, int error)
+{
+	plan.faults[1] = (struct fault){ call, at, for_ever, error };
 }
 
 void

@@ -65,6 +65,9 @@ void faulty_sys_reset(void);
  */
 void faulty_sys_fail(enum faulty_call call, uint64_t at, bool for_ever, int error);
 
+/* A second such fault beside that one. Counts go on. */
+void faulty_sys_fail_also(enum faulty_call call, uint64_t at, bool for_ever, int error);
+
 /* Reads and writes of sockets move at most so many bytes from now on; 0: as many as they like. */
 void faulty_sys_cut(size_t bytes);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Scenarios: what two streams on one context do to each other is written once, as a row of a table,
- * and run on every transport and host, whole and byte by byte, without faults and with each fault
- * that the system or the allocator can have at each time that it can have it. After each run must
- * hold what has to hold after every fault (I1 to I8): see scenario.c.
+ * and run on every transport and host, whole and byte by byte, directly and with a relay between
+ * them, without faults, with each fault that the system or the allocator can have at each time that
+ * it can have it, and with pairs of them. After each run must hold what has to hold after every
+ * fault (I1 to I8): see scenario_run.c.
  */
 #ifndef ROTA_TESTS_SCENARIO_H
 #define ROTA_TESTS_SCENARIO_H
@@ -28,8 +29,9 @@ struct scenario {
 /* How bytes get from one to the other; what is above the socket is the stream's. */
 struct transport {
 	const char *name;
-	void (*address)(char *text, size_t size); /* where the next run listens */
-	bool cannot_reset;                        /* the peer of an abort may see an end */
+	/* Where the next run listens, and its relay before it. */
+	void (*address)(char *text, size_t size, bool is_relay);
+	bool cannot_reset; /* the peer of an abort may see an end */
 	/* Completes the options of either side; NULL: nothing to do. */
 	void (*prepare)(struct rota_stream_options *options, bool is_server);
 };
@@ -41,10 +43,19 @@ struct host {
 	rota_time timeout; /* of the streams, when a fault may silence one */
 };
 
+/* What is between the two: nothing, or a relay, of a process that heeds or ignores SIGPIPE. */
+enum passage {
+	PASSAGE_DIRECT,
+	PASSAGE_COPIED,
+	PASSAGE_SPLICED,
+};
+
 struct setting {
 	const struct transport *transport;
 	const struct host *host;
-	bool is_cut; /* each send and each recv moves one byte */
+	enum passage passage;
+	bool is_cut;    /* each send and each recv moves one byte */
+	uint64_t order; /* a seed: readiness is told in any order, on virtual time; 0: as it is */
 };
 
 /* For cmocka: *state is a struct scenario_case. */
@@ -58,7 +69,22 @@ void scenario_runs_without_faults(void **state);
 void scenario_survives_the_system(void **state);
 void scenario_survives_want_of_memory(void **state);
 
-/* How many runs there were in the process. */
-uint64_t scenario_runs(void);
+/* Two faults in a run, by chance: scenario_pairs of them, that both happened. */
+void scenario_survives_two(void **state);
+extern unsigned scenario_pairs;
+
+/* Of the faults one in so many is tried, by chance. 1: all. */
+extern unsigned scenario_one_in;
+extern uint64_t scenario_chance;
+
+/* Runs in the process, and of these, those with an allocation, a call, and two that failed. */
+struct scenario_counts {
+	uint64_t runs;
+	uint64_t of_memory;
+	uint64_t of_the_system;
+	uint64_t of_two;
+};
+
+extern struct scenario_counts scenario_counts;
 
 #endif

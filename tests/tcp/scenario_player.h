@@ -57,7 +57,10 @@ const struct rota_stream_handlers *player_handlers(const struct player *player);
 /* Its stream is there, and not open: from now on it plays. */
 void player_begin(struct player *player, struct rota_stream *stream);
 
-/* NULL, or what is wrong with the account of a player that is over, given its peer's. */
-const char *player_check(const struct player *player, const struct player *peer);
+/*
+ * NULL, or what is wrong with the account of a player that is over, given its peer's. Where an end
+ * can be that of a relay which was cut off, a clean one proves nothing.
+ */
+const char *player_check(const struct player *player, const struct player *peer, bool can_be_cut);
 
 #endif

@@ -1,100 +1,66 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs: see scenario_run.h.
+ * What has to hold of a run. It is: listen, connect, play until all is over, lift the faults; then
+ *
+ *   I1  it got here, in a bounded number of turns;
+ *   I2  nothing is left of it: descriptors, blocks of memory, streams;
+ *   I3  each had one on_close, the last of its handlers (the sides see to that), a relay one end;
+ *   I4  what was received is a prefix of what was sent, and all of it if it ended clean;
+ *   I6  an idle context has nothing to do;
+ *   I7  a new connection on the same context echoes within a second;
+ *   I8  the accounts are those of the kernel, and an errno that matters is told to somebody.
+ *
+ * A fault that changes nothing (EINTR, EAGAIN, a connection that was aborted before it was accepted
+ * …) must leave the outcome as it was without.
  */
 #include "scenario_run.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
-#include <rota/connect.h>
-
+#include "context.h"
 #include "faulty_allocator.h"
-#include "stream.h"
+#include "sim_context.h"
 
-#define MOST_TURNS 4000
+#define CUT_SAYS ((size_t)24)
+#define CUT_MESSAGE ((size_t)7)
 
-static void
-tell(const struct run *run)
+/* How many percent of the idle targets are told to be ready, with an order. */
+#define SPURIOUS 3
+
+static bool
+has_faults(const struct run *run)
 {
-	const struct fault *fault = &run->fault;
-
-	print_error("scenario %s, %s, %s, %s: ", run->scenario->name, run->setting->transport->name,
-		run->setting->host->name, run->setting->is_cut ? "byte by byte" : "whole");
-	if (fault->at == 0)
-		print_error("no fault\n");
-	else
-		print_error("%s %llu fails%s: %s\n",
-			fault->is_of_memory ? "allocation" : faulty_sys_name(fault->call),
-			(unsigned long long)fault->at, fault->for_ever ? " for ever" : "",
-			fault->is_of_memory ? "no memory" : strerror(fault->error));
+	return run->faults[0].at + run->faults[1].at > 0;
 }
 
-static void
-tell_player(const struct player *player)
+/* The error that a fault gives, negative. */
+static int
+error_of(const struct fault *fault)
 {
-	const struct rota_close_info *why = &player->side.why;
-
-	if (player->side.closes > 0)
-		print_error("    %s: %s, error %d, while %s; took %llu, received %zu, unsent %llu, "
-			    "unread %llu\n",
-			player->side.name, rota_reason_name(why->reason), why->error,
-			rota_phase_name(why->phase), (unsigned long long)player->accepted,
-			player->side.received_len, (unsigned long long)why->unsent,
-			(unsigned long long)why->unread);
-	else
-		print_error("    %s: not closed\n", player->side.name);
+	return fault->is_of_memory ? -ENOMEM : -fault->error;
 }
 
-void
-scenario_fail(const struct run *run, const char *what, const char *file, int line)
+static bool
+gives(const struct run *run, int error)
 {
-	faulty_sys_reset();
-	faulty_allocator_reset();
-	if (run->canary_of != NULL) {
-		tell(run->canary_of);
-		tell_player(&run->canary_of->client);
-		tell_player(&run->canary_of->server);
-		print_error("after it, ");
+	for (size_t i = 0; i < RUN_FAULTS; i++) {
+		if (run->faults[i].at > 0 && error_of(&run->faults[i]) == error)
+			return true;
 	}
-	tell(run);
-	print_error("    %s (listen: %d, listener: %d, %u turns)\n", what, run->listen_error,
-		run->listener_error, run->turns);
-	tell_player(&run->client);
-	tell_player(&run->server);
-	_fail(file, line);
+	return false;
 }
 
-/* Faults */
-
-void
-scenario_plan(const struct run *run)
+static bool
+has_fault_of(const struct run *run, enum faulty_call call)
 {
-	const struct fault *fault = &run->fault;
-
-	faulty_sys_reset();
-	faulty_allocator_reset();
-	faulty_sys_cut(run->setting->is_cut ? 1 : 0);
-	if (fault->at > 0 && fault->is_of_memory)
-		faulty_allocator_fail(fault->at, fault->for_ever);
-	else if (fault->at > 0)
-		faulty_sys_fail(fault->call, fault->at, fault->for_ever, fault->error);
+	return (run->faults[0].at > 0 && run->faults[0].call == call) ||
+		(run->faults[1].at > 0 && run->faults[1].call == call);
 }
 
-static void
-lift(struct run *run)
-{
-	for (int call = 0; call < FAULTY_ANY; call++)
-		run->calls[call] = faulty_sys_calls((enum faulty_call)call);
-	run->allocations = faulty_allocator_calls();
-	run->was_hit = faulty_sys_failed() + faulty_allocator_failed() > 0;
-	faulty_sys_reset();
-	faulty_allocator_reset();
-}
-
-bool
-scenario_is_transparent(const struct fault *fault)
+/* Whether somebody must be told of it. */
+static bool
+must_surface(const struct run *run, const struct fault *fault)
 {
 	if (fault->is_of_memory || fault->for_ever)
 		return false;
@@ -102,144 +68,278 @@ scenario_is_transparent(const struct fault *fault)
 	case FAULTY_RECV:
 	case FAULTY_SEND:
 	case FAULTY_SENDMSG:
-		return fault->error == EINTR || fault->error == EAGAIN;
+		return run->scenario->is_exact;
+	case FAULTY_SOCKET:
+	case FAULTY_BIND:
+	case FAULTY_LISTEN:
 	case FAULTY_ACCEPT4:
-		return fault->error != EBADF && fault->error != EINVAL && fault->error != ENOTSOCK;
-	case FAULTY_CONNECT:
-		return fault->error == EINTR;
-	case FAULTY_GETPEERNAME:
-		return fault->error == ENOTCONN;
-	case FAULTY_CLOSE:
 		return true;
+	case FAULTY_CONNECT:
+		/* What a full backlog of a unix socket says: it is tried again. */
+		return fault->error != EAGAIN;
 	default:
 		return false;
 	}
 }
 
-/* Playing */
-
-static void
-on_accept(struct rota_listener *listener, struct rota_stream *stream, void *userdata)
-{
-	struct run *run = userdata;
-
-	(void)listener;
-	if (run->is_accepted ||
-		(run->client.side.stream != NULL &&
-			!are_connected(stream->target.fd, run->client.side.stream->target.fd))) {
-		dismiss(stream);
-		return;
-	}
-	run->is_accepted = true;
-	rota_stream_set_userdata(stream, &run->server.side);
-	player_begin(&run->server, stream);
-}
-
-static void
-on_listener_close(struct rota_listener *listener, const struct rota_close_info *why, void *userdata)
-{
-	struct run *run = userdata;
-
-	(void)listener;
-	run->listener = NULL;
-	run->listener_closes++;
-	run->listener_error = why->error;
-}
-
-static const struct rota_listener_handlers listener_handlers = {
-	.on_accept = on_accept,
-	.on_close = on_listener_close,
-};
-
-static struct rota_stream_options
-options_for(const struct run *run, bool is_server)
-{
-	const struct scenario *scenario = run->scenario;
-	struct rota_stream_options options = ROTA_STREAM_OPTIONS_INIT;
-
-	options.handlers = player_handlers(is_server ? &run->server : &run->client);
-	if (run->fault.at > 0 && !scenario_is_transparent(&run->fault)) {
-		options.connect_timeout = options.idle_timeout = run->setting->host->timeout;
-		options.write_stall_timeout = options.half_closed_timeout = options.idle_timeout;
-		options.close_timeout = options.idle_timeout;
-	}
-	if (scenario->input_limit > 0)
-		options.input_limit = scenario->input_limit;
-	if (scenario->output_high > 0) {
-		options.output_high = scenario->output_high;
-		options.output_low = scenario->output_low;
-	}
-	if (run->setting->transport->prepare != NULL)
-		run->setting->transport->prepare(&options, is_server);
-	return options;
-}
-
-/* A listener, and its address. What failed, or 0. */
-static int
-open_listener(struct run *run, struct rota_address *ret_address)
-{
-	struct rota_listener_options options = ROTA_LISTENER_OPTIONS_INIT;
-	char text[64];
-	int r;
-
-	options.stream = options_for(run, true);
-	run->setting->transport->address(text, sizeof text);
-	r = rota_listen(run->ctx, text, &options, &listener_handlers, run, &run->listener);
-	if (r < 0)
-		return r;
-	r = rota_listener_address(run->listener, ret_address);
-	return r < 0 ? rota_listener_address(run->listener, ret_address) : 0;
-}
-
-/* What failed before there was a stream, or 0. */
-static int
-begin(struct run *run)
-{
-	struct rota_stream_options options = options_for(run, false);
-	struct rota_address address;
-	struct rota_stream *stream;
-	int r = open_listener(run, &address);
-
-	if (r < 0)
-		return r;
-	r = rota_connect_address(run->ctx, &address, &options, &run->client.side, &stream);
-	if (r >= 0)
-		player_begin(&run->client, stream);
-	return r;
-}
-
-static void
-turn(struct run *run, rota_time timeout)
-{
-	run->turns++;
-	check_run(run, run->turns < MOST_TURNS, "it does not come to an end");
-	check_run(run, rota_dispatch_once(run->ctx, timeout, NULL) >= 0, "a dispatch failed");
-}
-
 static bool
-is_over(const struct player *player)
+was_told(const struct run *run, int error)
 {
-	return player->side.stream == NULL || player->side.closes > 0;
+	return run->listen_error == error || run->door.error == error ||
+		run->relay_door.error == error || run->relay_error == error ||
+		run->client.side.why.error == error || run->server.side.why.error == error ||
+		run->relayed.a.error == error || run->relayed.b.error == error;
+}
+
+/* Checking */
+
+static void
+check_reason(const struct run *run, const struct player *player, enum rota_reason usual)
+{
+	const struct rota_close_info *why = &player->side.why;
+
+	if (player->side.closes == 0 || why->reason == usual)
+		return;
+	if (usual == ROTA_REASON_RESET && run->setting->transport->cannot_reset &&
+		why->reason == ROTA_REASON_CLEAN)
+		return;
+	check_run(run, run->hits > 0, "the reason is not the right one");
+	switch (why->reason) {
+	case ROTA_REASON_CLEAN:
+	case ROTA_REASON_RESET:
+	case ROTA_REASON_TIMEOUT_IDLE:
+	case ROTA_REASON_TIMEOUT_WRITE_STALL:
+	case ROTA_REASON_TIMEOUT_HALF_CLOSED:
+	case ROTA_REASON_TIMEOUT_CLOSE:
+	case ROTA_REASON_TIMEOUT_CONNECT:
+		return;
+	case ROTA_REASON_REFUSED:
+		check_run(run, has_fault_of(run, FAULTY_CONNECT), "nobody refused");
+		return;
+	case ROTA_REASON_SYSTEM:
+		check_run(run, gives(run, why->error), "it tells another errno");
+		return;
+	case ROTA_REASON_LOCAL:
+	case ROTA_REASON_CANCELLED:
+		check_run(run, player->has_given_up, "it did not end itself");
+		return;
+	default:
+		check_run(run, false, "it tells a reason that cannot be");
+	}
+}
+
+/*
+ * Of two faults that both must be told, the first to happen may hide the other; one that need not
+ * be told may hide it as well.
+ */
+static void
+check_surfaced(const struct run *run)
+{
+	bool must_any_be_told = false;
+	bool was_any_told = false;
+	uint64_t planned = 0;
+
+	for (size_t i = 0; i < RUN_FAULTS; i++) {
+		const struct fault *fault = &run->faults[i];
+
+		planned += fault->at > 0;
+		if (fault->at == 0 || scenario_is_transparent(fault))
+			continue;
+		if (!must_surface(run, fault))
+			return;
+		must_any_be_told = true;
+		was_any_told |= was_told(run, -fault->error);
+	}
+	if (must_any_be_told && run->hits >= planned)
+		check_run(run, was_any_told, "nobody was told of the error");
 }
 
 static void
-close_listener(struct run *run)
+check_same(const struct run *run, const struct usual *usual)
 {
-	if (run->listener != NULL)
-		rota_listener_close(run->listener);
-	while (run->listener != NULL)
-		turn(run, 0);
+	if (usual == NULL || !run->scenario->is_exact || !scenario_is_undisturbed(run))
+		return;
+	check_run(run,
+		run->client.side.why.reason == usual->reasons[0] &&
+			run->server.side.why.reason == usual->reasons[1],
+		"a fault that should not be seen changed a reason");
+	check_run(run,
+		run->client.side.received_len == usual->received[0] &&
+			run->server.side.received_len == usual->received[1],
+		"a fault that should not be seen lost bytes");
 }
 
-void
-scenario_play(struct run *run)
+/* What a relay says that it got is there, and what it sent comes from there. */
+static void
+check_relay(const struct run *run)
 {
-	run->listen_error = begin(run);
-	while (!is_over(&run->client))
-		turn(run, ROTA_MINUTE);
-	/* Nobody is accepted any more; who was, plays on to his end. */
-	close_listener(run);
-	while (!is_over(&run->server))
-		turn(run, ROTA_MINUTE);
-	lift(run);
+	static const struct tally none;
+	const struct tally *client = run->client.tally != NULL ? run->client.tally : &none;
+	const struct tally *server = run->server.tally != NULL ? run->server.tally : &none;
+	const struct rota_relay_result *result = &run->relayed;
+
+	if (!run->was_relayed)
+		return;
+	check_run(run,
+		server->received <= result->b.sent && result->b.sent <= result->a.received &&
+			result->a.received <= client->sent,
+		"the relay's account of what went to the server is wrong");
+	check_run(run,
+		client->received <= result->a.sent && result->a.sent <= result->b.received &&
+			result->b.received <= server->sent,
+		"the relay's account of what went to the client is wrong");
+}
+
+/* A relay's reset that shows as an end: the transport has no other, or SO_LINGER failed. */
+static bool
+can_be_cut(const struct run *run, const struct rota_relay_side *relayed)
+{
+	bool cannot_reset = run->setting->transport->cannot_reset ||
+		(run->hits > 0 && has_fault_of(run, FAULTY_SETSOCKOPT));
+
+	return run->setting->passage != PASSAGE_DIRECT && cannot_reset &&
+		(!run->was_relayed || relayed->reason != ROTA_REASON_CLEAN);
+}
+
+static void
+check_players(const struct run *run)
+{
+	const struct rota_relay_result *relayed = &run->relayed;
+	const char *wrong = player_check(&run->client, &run->server, can_be_cut(run, &relayed->a));
+
+	if (wrong == NULL)
+		wrong = player_check(&run->server, &run->client, can_be_cut(run, &relayed->b));
+	check_run(run, wrong == NULL, wrong);
+	check_run(run, run->door.closes <= 1 && run->relay_door.closes <= 1,
+		"a listener closed twice");
+	check_relay(run);
+	check_reason(run, &run->client, run->scenario->client_reason);
+	check_reason(run, &run->server, run->scenario->server_reason);
+}
+
+/* Without a fault, both are as the table says. */
+static void
+check_usual(const struct run *run)
+{
+	check_run(run, run->client.side.closes == 1 && run->server.side.closes == 1,
+		"not both are over");
+	if (!run->scenario->is_exact)
+		return;
+	check_run(run,
+		run->server.side.received_len == run->client.accepted &&
+			run->client.side.received_len == run->server.accepted,
+		"not everything arrived");
+}
+
+/* The context is as good as new: an echo within a second, then nothing to do. */
+static void
+check_canary(struct run *run)
+{
+	static const struct scenario canary = {
+		.name = "canary",
+		.client = { .says = 100, .ending = ENDS_WHEN_SAID },
+		.server = { .echoes = true, .ending = ENDS_AT_END },
+		.is_exact = true,
+	};
+	struct setting setting = *run->setting;
+	struct run after = {
+		.scenario = &canary,
+		.setting = &setting,
+		.ctx = run->ctx,
+		.canary_of = run,
+	};
+	rota_time since = rota_context_now(run->ctx);
+
+	setting.is_cut = false;
+	tally_reset();
+	check_run(run, rota_context_streams(run->ctx) == 0, "streams are left");
+	player_init(&after.client, "canary's client", &canary.client);
+	player_init(&after.server, "canary's server", &canary.server);
+	scenario_play(&after);
+	check_run(&after, after.client.side.received_len == 100, "new work does not succeed");
+	check_usual(&after);
+	check_players(&after);
+	check_run(run, rota_context_now(run->ctx) - since <= ROTA_SECOND,
+		"new work takes too long");
+	check_run(run, rota_dispatch_once(run->ctx, 0, NULL) == 0, "the context is not idle");
+	player_fini(&after.client, run->ctx);
+	player_fini(&after.server, run->ctx);
+}
+
+static void
+shrink(struct script *script)
+{
+	if (script->says > CUT_SAYS)
+		script->says = CUT_SAYS;
+	if (script->message == 0 || script->message > CUT_MESSAGE)
+		script->message = CUT_MESSAGE;
+	if (script->hears > CUT_SAYS / 2)
+		script->hears = CUT_SAYS / 2;
+	if (script->pauses > CUT_SAYS / 2)
+		script->pauses = CUT_SAYS / 2;
+}
+
+/* Sets up all but the faults. */
+static void
+open_run(struct run *run, struct script *client, struct script *server)
+{
+	if (run->setting->is_cut) {
+		shrink(client);
+		shrink(server);
+	}
+	fixture_open(&run->fixture, run->setting->host->kind);
+	run->ctx = run->fixture.ctx;
+	run->ctx->sys = tally_sys();
+	if (run->setting->order != 0) {
+		sim_of(run->ctx)->random = run->setting->order;
+		sim_of(run->ctx)->spurious = SPURIOUS;
+	}
+	tally_reset();
+	side_reset();
+	player_init(&run->client, "client", client);
+	player_init(&run->server, "server", server);
+}
+
+static void
+keep_usual(const struct run *run, struct usual *ret_usual)
+{
+	const struct side *client = &run->client.side;
+	const struct side *server = &run->server.side;
+
+	*ret_usual = (struct usual){
+		.reasons = { client->why.reason, server->why.reason },
+		.received = { client->received_len, server->received_len },
+		.allocations = run->allocations,
+	};
+	memcpy(ret_usual->calls, run->calls, sizeof ret_usual->calls);
+}
+
+uint64_t
+scenario_run(const struct scenario_case *of, const struct fault faults[RUN_FAULTS],
+	const struct usual *usual, struct usual *ret_usual)
+{
+	struct run run = {
+		.scenario = of->scenario,
+		.setting = &of->setting,
+		.faults = { faults[0], faults[1] },
+	};
+	struct script client = of->scenario->client;
+	struct script server = of->scenario->server;
+
+	scenario_counts.runs++;
+	open_run(&run, &client, &server);
+	scenario_plan(&run);
+	scenario_play(&run);
+	check_players(&run);
+	check_surfaced(&run);
+	check_same(&run, usual);
+	if (!has_faults(&run))
+		check_usual(&run);
+	if (ret_usual != NULL)
+		keep_usual(&run, ret_usual);
+	check_canary(&run);
+	player_fini(&run.client, run.ctx);
+	player_fini(&run.server, run.ctx);
+	check_run(&run, fixture_close(&run.fixture) == 0, "something is left");
+	return run.hits;
 }
