@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "allocator.h"
+#include "drain.h"
 #include "listener.h"
 #include "stream.h"
 
@@ -72,7 +73,8 @@ static void
 note_left(struct rota_context *ctx, const struct rota__tcp *tcp)
 {
 	if (rota__list_is_empty(&tcp->busy) && rota__list_is_empty(&tcp->ended) &&
-		rota__list_is_empty(&tcp->ended_listeners) && tcp->released == NULL)
+		rota__list_is_empty(&tcp->ended_listeners) && tcp->released == NULL &&
+		!rota__drain_is_due(tcp))
 		ctx->work &= ~ROTA__LAYER_HAS_WORK;
 }
 
@@ -87,6 +89,7 @@ end_turn(struct rota_context *ctx, struct rota__layer *layer)
 	while ((link = rota__list_pop(&tcp->delivered)) != NULL)
 		rota__stream_deliver(stream_of(link));
 	rota__listeners_deliver(tcp);
+	rota__drain_deliver(ctx, tcp);
 	/*
 	 * What those handlers sent leaves with this turn; handlers that are due for it are called
 	 * in the next one.
@@ -154,7 +157,7 @@ drop_stream(struct rota_stream *stream, void *userdata)
 static void
 abort_stream(struct rota_stream *stream, void *userdata)
 {
-	(void)userdata;
+	rota__drain_count(userdata);
 	rota_stream_abort(stream);
 }
 
@@ -173,6 +176,7 @@ forked(struct rota_context *ctx, struct rota__layer *layer, unsigned flags)
 	drop_ended(&tcp->ended);
 	drop_ended(&tcp->delivered);
 	rota_stream_each(ctx, drop_stream, NULL);
+	rota__drain_drop(ctx, tcp);
 	if ((flags & ROTA_FORK_KEEP_LISTENERS) != 0)
 		rota__listeners_keep(tcp);
 	else
@@ -184,7 +188,7 @@ close_all(struct rota_context *ctx, struct rota__layer *layer)
 {
 	struct rota__tcp *tcp = tcp_of(layer);
 
-	rota_stream_each(ctx, abort_stream, NULL);
+	rota_stream_each(ctx, abort_stream, tcp);
 	rota__listeners_close(tcp);
 	return (ctx->work & ROTA__LAYER_HAS_WORK) != 0;
 }

@@ -10,6 +10,7 @@
 
 struct rota_stream;
 struct rota__chunk;
+struct rota__drain;
 
 /* Most that a stream reads, and gathers before it writes, in one turn. */
 #define ROTA__TURN_BYTES (64u << 10)
@@ -30,6 +31,8 @@ struct rota__tcp {
 	struct rota_link ended_listeners;
 	struct rota_link delivered_listeners;
 	size_t paused_listeners;
+
+	struct rota__drain *drain; /* NULL: there is none */
 
 	/* Chunks that are done, and whose release is due, in a turn. */
 	struct rota__chunk *released;

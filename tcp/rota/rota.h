@@ -14,6 +14,7 @@
 #include <rota/clock.h>
 #include <rota/connect.h>
 #include <rota/context.h>
+#include <rota/drain.h>
 #include <rota/errors.h>
 #include <rota/iterate.h>
 #include <rota/listener.h>
