@@ -67,9 +67,11 @@ class Cores:
 class Programs:
     """Where the programs are that a build made."""
 
-    def __init__(self, build, rota):
+    def __init__(self, build, rota=None, rota_proxy=None):
         self.build = os.path.abspath(build)
         self.rota = os.path.abspath(rota or os.path.join(build, 'examples', 'rota-echo'))
+        self.rota_proxy = os.path.abspath(
+            rota_proxy or os.path.join(build, 'examples', 'rota-proxy'))
         if not os.access(self.bench('load'), os.X_OK):
             raise BenchError(f'{self.bench("load")} is not built: see `make bench` and --build')
 
@@ -97,15 +99,19 @@ class Programs:
             raise BenchError(f'{self.build} is a build with sanitizers or coverage')
 
 
-class Server:
-    """A running echo server, pinned; `with` ends it."""
+def echo_server(programs, name, cores):
+    return Server(programs.server(name), cores, ENVIRONMENT.get(name, {}))
 
-    def __init__(self, programs, name, cores):
-        self.command = programs.server(name)
+
+class Server:
+    """A running program that is measured, pinned; `with` ends it."""
+
+    def __init__(self, command, cores, environment):
+        self.command = command
         self.stderr = tempfile.TemporaryFile()
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=self.stderr,
-                                        env={**os.environ, **ENVIRONMENT.get(name, {})},
+                                        env={**os.environ, **environment},
                                         preexec_fn=cores.preparation(cores.server))
         try:
             self.address = self.wait_for_address()
@@ -117,12 +123,19 @@ class Server:
         self.stderr.seek(0)
         return self.stderr.read().decode(errors='replace')
 
+    def find_address(self):
+        """Returns where it listens, or None if it does not yet."""
+        for line in self.said().splitlines(keepends=True):
+            if line.startswith('listening on ') and line.endswith('\n'):
+                return line.split()[2]
+        return None
+
     def wait_for_address(self):
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            for line in self.said().splitlines(keepends=True):
-                if line.startswith('listening on ') and line.endswith('\n'):
-                    return line.split()[2]
+            address = self.find_address()
+            if address:
+                return address
             if self.process.poll() is not None:
                 break
             time.sleep(0.005)
@@ -198,17 +211,23 @@ class Server:
 
 
 class Load:
-    """A load generator at its gate: connections open, warmed up; `with` closes them."""
+    """A load generator at its gate: connections open, warmed up; `with` closes them.
 
-    def __init__(self, programs, cores, server, **options):
+    With `origin`, a listening socket, it is also the server behind a proxy.
+    """
+
+    def __init__(self, programs, cores, server, origin=None, **options):
         self.server = server
         self.seconds = options.get('seconds') or 0
         command = [programs.bench('load'), '--connect', server.address, '--gate']
+        if origin:
+            command += ['--origin', str(origin.fileno())]
         for name, value in options.items():
             command += [f'--{name}', str(value)]
         self.stderr = tempfile.TemporaryFile()
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=self.stderr, text=True,
+                                        pass_fds=[origin.fileno()] if origin else [],
                                         preexec_fn=cores.preparation(cores.load))
         try:
             self.expect('ready\n')
@@ -232,7 +251,7 @@ class Load:
             raise BenchError(f'load: {line.strip()}')
 
     def measure(self):
-        """Lets it exchange its messages; returns its result once all have come back."""
+        """Lets it do what is measured; returns its result once all has come back."""
         try:
             self.process.stdin.write('go\n')
             self.process.stdin.flush()

@@ -15,9 +15,14 @@
 
 static const char usage[] =
 	"usage: load --connect HOST:PORT (--messages N | --seconds S) [OPTION...]\n"
-	"  --active N    connections that exchange messages (1)\n"
+	"  --mode MODE   messages: on connections that stay open (this one if none is named)\n"
+	"                connections: each with one message\n"
+	"                upload, download: one direction, as fast as it goes\n"
+	"  --origin FD   be the server behind a proxy too, on an inherited listener; all modes but\n"
+	"                the first need it\n"
+	"  --active N    connections that exchange messages, or are open at a time (1)\n"
 	"  --idle N      connections that stay silent after their first message (0)\n"
-	"  --size BYTES  length of a message (64)\n"
+	"  --size BYTES  length of a message, or of what is sent at once (64)\n"
 	"  --depth N     messages in flight on an active connection (1)\n"
 	"  --warmup N    messages before the measured ones (0)\n"
 	"  --sleep       wait in the kernel instead of polling it\n"
@@ -64,6 +69,23 @@ parse_server(const char *text, struct sockaddr_in *server)
 		wrong_usage();
 }
 
+static enum load_mode
+parse_mode(const char *text)
+{
+	static const char *const names[] = {
+		[MODE_MESSAGES] = "messages",
+		[MODE_CONNECTIONS] = "connections",
+		[MODE_UPLOAD] = "upload",
+		[MODE_DOWNLOAD] = "download",
+	};
+	unsigned int mode;
+
+	for (mode = 0; mode < sizeof(names) / sizeof(*names); mode++)
+		if (strcmp(text, names[mode]) == 0)
+			return (enum load_mode)mode;
+	wrong_usage();
+}
+
 static void
 parse_option(struct load_options *o, int letter, const char *value)
 {
@@ -72,6 +94,12 @@ parse_option(struct load_options *o, int letter, const char *value)
 	switch (letter) {
 	case 'c':
 		parse_server(value, &o->server);
+		break;
+	case 'M':
+		o->mode = parse_mode(value);
+		break;
+	case 'o':
+		o->origin = (int)parse_number(value, 0, INT32_MAX);
 		break;
 	case 'a':
 		o->active = (unsigned int)parse_number(value, 0, 100000);
@@ -115,6 +143,8 @@ load_options_parse(struct load_options *o, int argc, char **argv)
 {
 	static const struct option names[] = {
 		{ "connect", required_argument, NULL, 'c' },
+		{ "mode", required_argument, NULL, 'M' },
+		{ "origin", required_argument, NULL, 'o' },
 		{ "active", required_argument, NULL, 'a' },
 		{ "idle", required_argument, NULL, 'i' },
 		{ "size", required_argument, NULL, 'b' },
@@ -129,11 +159,13 @@ load_options_parse(struct load_options *o, int argc, char **argv)
 	};
 	int letter;
 
-	*o = (struct load_options){ .active = 1, .size = 64, .depth = 1 };
+	*o = (struct load_options){ .origin = -1, .active = 1, .size = 64, .depth = 1 };
 	for (letter = getopt_long(argc, argv, "", names, NULL); letter != -1;
 		letter = getopt_long(argc, argv, "", names, NULL))
 		parse_option(o, letter, optarg);
 	if (optind != argc || o->server.sin_port == 0 || o->active + o->idle == 0)
+		wrong_usage();
+	if (o->mode != MODE_MESSAGES && (o->origin < 0 || o->active == 0 || o->idle > 0))
 		wrong_usage();
 	if (o->active > 0 && o->messages == 0 && o->seconds == 0)
 		wrong_usage();

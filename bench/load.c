@@ -2,397 +2,20 @@
 /*
  * load.c - the load generator of the benchmarks: raw epoll, one thread, no library.
  *
- * It opens connections, exchanges one checked message on each, then keeps `depth` messages in
- * flight on every active one; idle ones stay open and silent. One JSON line tells the result.
- *
- * It is not a load tester: it measures the server's turn-around, so it sends the next message
- * only when a reply has come. While measuring it never sleeps (unless told to): waking it would
- * be charged to the server, and more often to a fast server than to a slow one.
- *
- * Sockets are edge-triggered and registered once. Every run is bounded by an alarm.
+ * It is not a load tester: it keeps a fixed number of things under way. While measuring it never
+ * sleeps (unless told to): waking it would be charged to the server, and more often to a fast
+ * server than to a slow one. With --origin it also is the server behind a proxy. One JSON line
+ * tells the result. Every run is bounded by an alarm.
  */
-#include "histogram.h"
-#include "load-options.h"
+#include "load.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <netinet/tcp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-#define NS_PER_SECOND 1000000000ull
-#define OPENING_AT_ONCE 128u
-#define PATTERN_MAX (1u << 20)
-#define RECEIVE_SIZE (1u << 18)
-#define EVENTS_AT_ONCE 256
-
-/* Messages issued at one time; what is in flight on a connection is a queue of these. */
-struct batch {
-	uint64_t issued_at;
-	uint64_t count;
-};
-
-struct connection {
-	int fd;
-	bool connected;
-	bool active;
-	uint64_t issued;    /* messages, since it was opened */
-	uint64_t sent;      /* bytes, likewise */
-	uint64_t received;  /* bytes, likewise */
-	size_t owed;        /* bytes issued that the kernel has not taken yet */
-	size_t at;          /* where in its message the next byte to send stands */
-	size_t partial;     /* bytes of a reply that is not complete */
-	unsigned int first; /* the oldest batch in flight */
-	unsigned int next;  /* where the next batch goes; a ring of depth + 1 */
-	struct batch *batches;
-};
-
-struct load {
-	struct load_options options;
-	int epoll;
-	unsigned int total;
-	unsigned int started; /* connections begun */
-	unsigned int opened;  /* connections that have had their first message echoed */
-	struct connection *connections;
-	char *pattern; /* equal messages: one more than a send should carry */
-	size_t pattern_len;
-	char *input;
-	uint64_t issued; /* messages of this phase */
-	uint64_t target;
-	uint64_t end; /* no message is issued after it */
-	uint64_t last_reply;
-	struct histogram latency;
-};
-
-static _Noreturn void __attribute__((format(printf, 1, 2))) die(const char *format, ...)
-{
-	va_list args;
-
-	fputs("load: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputc('\n', stderr);
-	exit(1);
-}
-
-static void *
-allocate(size_t count, size_t size)
-{
-	void *memory = calloc(count ? count : 1, size);
-
-	if (!memory)
-		die("out of memory");
-	return memory;
-}
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_SECOND + (uint64_t)t.tv_nsec;
-}
-
-static void
-connection_push(struct load *l, struct connection *c)
-{
-	while (c->owed > 0) {
-		size_t len = l->pattern_len - c->at;
-		ssize_t n;
-
-		if (len > c->owed)
-			len = c->owed;
-		n = send(c->fd, l->pattern + c->at, len, MSG_NOSIGNAL);
-		if (n < 0 && errno != EAGAIN)
-			die("send: %s", strerror(errno));
-		if (n < 0)
-			return;
-		c->owed -= (size_t)n;
-		c->sent += (uint64_t)n;
-		c->at = (c->at + (size_t)n) % l->options.size;
-	}
-}
-
-static unsigned int
-after(const struct load *l, unsigned int batch)
-{
-	return batch == l->options.depth ? 0 : batch + 1;
-}
-
-static void
-connection_issue(struct load *l, struct connection *c, uint64_t count, uint64_t now)
-{
-	if (count == 0)
-		return;
-	c->batches[c->next] = (struct batch){ .issued_at = now, .count = count };
-	c->next = after(l, c->next);
-	c->issued += count;
-	c->owed += count * l->options.size;
-	connection_push(l, c);
-}
-
-/* Only what is in the first message is compared: comparing all would measure this program. */
-static void
-check_first_message(const struct load *l, const struct connection *c, size_t len)
-{
-	size_t left = l->options.size - c->received;
-
-	if (len > left)
-		len = left;
-	if (memcmp(l->input, l->pattern + c->received, len) != 0)
-		die("the echo differs from what was sent");
-}
-
-static void
-count_replies(struct load *l, struct connection *c, uint64_t count, uint64_t now)
-{
-	while (count > 0) {
-		struct batch *b = &c->batches[c->first];
-		uint64_t taken = count < b->count ? count : b->count;
-
-		histogram_add(&l->latency, now - b->issued_at, taken);
-		count -= taken;
-		b->count -= taken;
-		if (b->count == 0)
-			c->first = after(l, c->first);
-	}
-	l->last_reply = now;
-}
-
-static void
-connection_took_replies(struct load *l, struct connection *c, uint64_t now)
-{
-	uint64_t count = c->partial / l->options.size;
-
-	if (count == 0)
-		return;
-	c->partial -= count * l->options.size;
-	count_replies(l, c, count, now);
-	if (l->opened < l->total) {
-		l->opened++;
-		return;
-	}
-	if (now >= l->end)
-		return;
-	if (count > l->target - l->issued)
-		count = l->target - l->issued;
-	l->issued += count;
-	connection_issue(l, c, count, now);
-}
-
-static void
-connection_receive(struct load *l, struct connection *c)
-{
-	ssize_t n;
-
-	/* A short read empties the socket, and what comes later is a new edge. */
-	do {
-		n = recv(c->fd, l->input, RECEIVE_SIZE, 0);
-		if (n == 0)
-			die("the server closed a connection");
-		if (n < 0 && errno != EAGAIN)
-			die("recv: %s", strerror(errno));
-		if (n < 0)
-			return;
-		if (c->received < l->options.size)
-			check_first_message(l, c, (size_t)n);
-		c->received += (uint64_t)n;
-		c->partial += (size_t)n;
-		if (c->received > c->sent)
-			die("more bytes came back than were sent");
-		connection_took_replies(l, c, now_ns());
-	} while (n == RECEIVE_SIZE);
-}
-
-static void
-connection_connected(struct load *l, struct connection *c)
-{
-	socklen_t len = sizeof(int);
-	int error = 0;
-
-	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-		die("SO_ERROR: %s", strerror(errno));
-	if (error)
-		die("connect: %s", strerror(error));
-	c->connected = true;
-	connection_issue(l, c, 1, now_ns());
-}
-
-static void
-connection_start(struct load *l, struct connection *c)
-{
-	/* A close that resets leaves no TIME_WAIT: thousands would slow down the next run. */
-	struct linger reset = { .l_onoff = 1, .l_linger = 0 };
-	struct epoll_event event = {
-		.events = EPOLLIN | EPOLLOUT | EPOLLET,
-		.data.ptr = c,
-	};
-	int one = 1;
-
-	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (c->fd < 0)
-		die("socket: %s", strerror(errno));
-	setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (connect(c->fd, (struct sockaddr *)&l->options.server, sizeof(l->options.server)) < 0 &&
-		errno != EINPROGRESS)
-		die("connect: %s", strerror(errno));
-	if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &event) < 0)
-		die("epoll_ctl: %s", strerror(errno));
-}
-
-static void
-handle_events(struct load *l, int timeout)
-{
-	struct epoll_event events[EVENTS_AT_ONCE];
-	int i, n;
-
-	n = epoll_wait(l->epoll, events, EVENTS_AT_ONCE, timeout);
-	for (i = 0; i < n; i++) {
-		struct connection *c = events[i].data.ptr;
-
-		if (!c->connected) {
-			connection_connected(l, c);
-			continue;
-		}
-		if (c->owed > 0)
-			connection_push(l, c);
-		connection_receive(l, c);
-	}
-}
-
-static void
-phase_begin(struct load *l, uint64_t target, uint64_t end)
-{
-	l->issued = 0;
-	l->target = target;
-	l->end = end;
-	memset(&l->latency, 0, sizeof(l->latency));
-}
-
-static void
-open_all(struct load *l)
-{
-	phase_begin(l, 0, 0);
-	while (l->opened < l->total) {
-		while (l->started < l->total && l->started - l->opened < OPENING_AT_ONCE)
-			connection_start(l, &l->connections[l->started++]);
-		handle_events(l, 1000);
-	}
-}
-
-/* Exchanges messages until `target` is reached or `seconds` are over; returns the seconds used. */
-static double
-exchange(struct load *l, uint64_t target, double seconds)
-{
-	uint64_t begin = now_ns();
-	unsigned int i;
-
-	phase_begin(l, target, begin + (uint64_t)(seconds * 1e9));
-	for (i = 0; i < l->total; i++) {
-		uint64_t count = l->options.depth;
-
-		if (!l->connections[i].active)
-			continue;
-		if (count > l->target - l->issued)
-			count = l->target - l->issued;
-		l->issued += count;
-		connection_issue(l, &l->connections[i], count, begin);
-	}
-	while (l->latency.total < l->issued)
-		handle_events(l, l->options.sleeps ? 1000 : 0);
-	return (double)(l->last_reply - begin) / 1e9;
-}
-
-/* Every byte came back and none besides: a last look finds all sockets open and empty. */
-static void
-check_all(struct load *l)
-{
-	unsigned int i;
-
-	handle_events(l, 0);
-	for (i = 0; i < l->total; i++) {
-		const struct connection *c = &l->connections[i];
-
-		if (c->received != c->sent || c->issued * l->options.size != c->sent)
-			die("connection %u: sent %" PRIu64 " bytes, received %" PRIu64, i, c->sent,
-				c->received);
-		if (recv(c->fd, l->input, 1, MSG_PEEK) >= 0 || errno != EAGAIN)
-			die("connection %u: closed, or more bytes than were sent", i);
-	}
-}
-
-static double
-percentile_us(const struct load *l, double share)
-{
-	return (double)histogram_percentile(&l->latency, share) / 1e3;
-}
-
-static void
-report(const struct load *l, double seconds)
-{
-	const struct load_options *o = &l->options;
-
-	printf("{\"messages\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"seconds\": %.6f, "
-	       "\"p50_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, \"max_us\": %.2f, "
-	       "\"active\": %u, \"idle\": %u, \"size\": %zu, \"depth\": %u}\n",
-		l->latency.total, l->latency.total * o->size, seconds, percentile_us(l, 0.5),
-		percentile_us(l, 0.99), percentile_us(l, 0.999), percentile_us(l, 1), o->active,
-		o->idle, o->size, o->depth);
-	fflush(stdout);
-}
-
-/* Lets the caller look at the server between two phases, while neither side is doing anything. */
-static void
-pass_gate(const struct load *l, const char *word)
-{
-	char line[16];
-
-	if (!l->options.gate)
-		return;
-	if (word)
-		puts(word);
-	fflush(stdout);
-	if (!fgets(line, sizeof(line), stdin))
-		exit(0);
-}
-
-static void
-load_init(struct load *l)
-{
-	const struct load_options *o = &l->options;
-	size_t at_once = PATTERN_MAX / o->size;
-	unsigned int i;
-
-	if (at_once > o->depth)
-		at_once = o->depth;
-	l->total = o->active + o->idle;
-	l->connections = allocate(l->total, sizeof(*l->connections));
-	l->input = allocate(RECEIVE_SIZE, 1);
-	l->pattern_len = (at_once + 1) * o->size;
-	l->pattern = allocate(l->pattern_len, 1);
-	for (i = 0; i < l->pattern_len; i++)
-		l->pattern[i] = (char)('!' + i % o->size % 93);
-	/* The active ones are spread among the idle ones, as they are in a server's life. */
-	for (i = 0; i < l->total; i++) {
-		l->connections[i].batches = allocate(o->depth + 1, sizeof(struct batch));
-		l->connections[i].active = (uint64_t)(i + 1) * o->active / l->total >
-			(uint64_t)i * o->active / l->total;
-	}
-	l->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (l->epoll < 0)
-		die("epoll_create1: %s", strerror(errno));
-}
+#include "common.h"
 
 static void
 on_alarm(int signo)
@@ -405,31 +28,57 @@ on_alarm(int signo)
 	_exit(1);
 }
 
-int
-main(int argc, char **argv)
+static void
+raise_descriptor_limit(void)
 {
-	static struct load l;
 	struct rlimit limit;
-	double seconds = 0;
 
-	load_options_parse(&l.options, argc, argv);
-	signal(SIGALRM, on_alarm);
-	alarm(l.options.limit);
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}
-	load_init(&l);
-	open_all(&l);
-	if (l.options.active > 0 && l.options.warmup > 0)
-		exchange(&l, l.options.warmup, 3600);
-	pass_gate(&l, "ready");
-	phase_begin(&l, 0, 0);
-	if (l.options.active > 0)
-		seconds = exchange(&l, l.options.messages, l.options.seconds);
-	check_all(&l);
-	report(&l, seconds);
-	pass_gate(&l, NULL);
-	/* The process's end closes, and by SO_LINGER resets, what is open. */
+}
+
+static double
+percentile_us(const struct outcome *outcome, double share)
+{
+	if (!outcome->latency)
+		return 0;
+	return (double)histogram_percentile(outcome->latency, share) / 1e3;
+}
+
+static void
+report(const struct load_options *o, const struct outcome *outcome)
+{
+	printf("{\"count\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"seconds\": %.6f, "
+	       "\"p50_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, \"max_us\": %.2f, "
+	       "\"active\": %u, \"idle\": %u, \"size\": %zu, \"depth\": %u}\n",
+		outcome->count, outcome->bytes, outcome->seconds, percentile_us(outcome, 0.5),
+		percentile_us(outcome, 0.99), percentile_us(outcome, 0.999),
+		percentile_us(outcome, 1), o->active, o->idle, o->size, o->depth);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct load_options options;
+	struct outcome outcome;
+
+	load_options_parse(&options, argc, argv);
+	signal(SIGALRM, on_alarm);
+	alarm(options.limit);
+	raise_descriptor_limit();
+	switch (options.mode) {
+	case MODE_MESSAGES:
+		outcome = messages_run(&options);
+		break;
+	case MODE_CONNECTIONS:
+		outcome = connections_run(&options);
+		break;
+	default:
+		outcome = transfer_run(&options);
+	}
+	report(&options, &outcome);
+	pass_gate(&options, NULL);
 	return 0;
 }

@@ -7,7 +7,8 @@ import platform
 import subprocess
 import sys
 
-PACKAGES = ('libc6', 'libev4', 'libevent-2.1-7', 'libuv1', 'gcc', 'valgrind')
+PACKAGES = ('libc6', 'libev4', 'libevent-2.1-7', 'libuv1', 'gcc', 'valgrind', 'nginx',
+            'libnginx-mod-stream', 'haproxy')
 
 
 def output(*command):

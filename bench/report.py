@@ -49,7 +49,7 @@ class Result:
         self.rounds = rounds
         self.facts = facts
         self.servers = list(rounds[0])
-        self.form = '.3f' if row.unit.startswith('x') else '.1f'
+        self.form = row.form
         self.figures = [self.judge(figure) for figure in row.figures]
 
     def values(self, server, key=None):
@@ -68,10 +68,12 @@ class Result:
         if figure.kind == 'value':
             return median(self.values(server))
         if figure.kind == 'ratio':
-            return self.ratio(server, figure.peer)
-        if figure.peer not in self.servers:
+            ratios = [self.ratio(server, peer) for peer in figure.peers]
+            return None if None in ratios else max(ratios)
+        if any(peer not in self.servers for peer in figure.peers):
             return None
-        return median(self.values(server)) - median(self.values(figure.peer))
+        return max(median(self.values(server)) - median(self.values(peer))
+                   for peer in figure.peers)
 
     def judge(self, figure):
         floor = self.compare('epoll', figure) if figure.kind == 'ratio' else None
