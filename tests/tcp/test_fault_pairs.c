@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pairs of faults: in one run of a scenario two calls or allocations fail, chosen by a printed seed.
- * At least ROTA_PAIRS of the environment, or 200, spread over all scenarios, directly and relayed.
+ * Pairs of faults: in one run of a scenario two calls or allocations fail, chosen by a printed
+ * seed. At least ROTA_PAIRS of the environment, or 200, spread over all scenarios, directly and
+ * relayed.
  */
 #include "scenario_table.h"
 

@@ -2,8 +2,8 @@
 /*
  * The scenarios of streams with a relay between the two, which copies or splices: what they do to
  * each other stays as it is. Of the faults a sample is tried, by a printed seed; with
- * ROTA_SCENARIO_ROUNDS=N in the environment all of them, and allocations fail N - 1 times more, with
- * readiness told in orders of chance.
+ * ROTA_SCENARIO_ROUNDS=N in the environment all of them, and allocations fail N - 1 times more,
+ * with readiness told in orders of chance.
  */
 #include "scenario_table.h"
 
