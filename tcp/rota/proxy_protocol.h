@@ -32,7 +32,7 @@ struct rota_proxy_header {
 	/*
 	 * The connection is the sender's own (version 2: LOCAL), or of what has no addresses here
 	 * (version 1: UNKNOWN; version 2: UNSPEC, or datagrams). Those of the connection itself
-	 * apply; source and destination are zero.
+	 * apply; source and destination are empty.
 	 */
 	bool is_local;
 	struct rota_address source;      /* who connected to the first proxy */
