@@ -5,9 +5,10 @@
 #include "listen.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
+
+#include "adopt.h"
 
 /* systemd's way: a socket that already listens, inherited as descriptor fd. */
 static int
@@ -16,7 +17,7 @@ adopt(const struct rota_sys_ops *sys, int fd)
 	int listens = 0;
 	int type = 0;
 	socklen_t length = sizeof listens;
-	int flags;
+	int r;
 
 	if (sys->getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) < 0)
 		return -errno;
@@ -25,11 +26,8 @@ adopt(const struct rota_sys_ops *sys, int fd)
 		return -errno;
 	if (!listens || type != SOCK_STREAM)
 		return -EINVAL;
-	flags = sys->fcntl(fd, F_GETFL, 0);
-	if (flags < 0 || sys->fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
-		sys->fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
-		return -errno;
-	return fd;
+	r = rota__descriptor_prepare(sys, fd);
+	return r < 0 ? r : fd;
 }
 
 static int

@@ -16,6 +16,7 @@
 
 #include "address.h"
 #include "admission.h"
+#include "adopt.h"
 #include "allocator.h"
 #include "listen.h"
 #include "options.h"
@@ -163,19 +164,10 @@ adopt(struct rota_listener *listener, int fd)
 {
 	struct rota_context *ctx = listener->ctx;
 	struct rota_stream *stream;
-	int r = rota__stream_new(ctx, listener->options,
-		listener->options->values.handshake_timeout, &stream);
+	int r = rota__stream_take(ctx, fd, listener->options, &rota__stream_target_ops, &stream);
 
 	if (r < 0) {
 		drop(listener, fd);
-		return r;
-	}
-	stream->phase = ROTA_PHASE_HANDSHAKE;
-	rota_target_init(&stream->target, &rota__stream_target_ops, fd);
-	r = rota__target_start_socket(ctx, &stream->target, ROTA_READABLE);
-	if (r < 0) {
-		drop(listener, fd);
-		rota__stream_discard(stream);
 		return r;
 	}
 	if (listener->listening.is_tcp)

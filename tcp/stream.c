@@ -120,6 +120,12 @@ on_time(struct rota_context *ctx, struct rota_timer *timer)
 		rota__connect_on_time(stream, now);
 		return 0;
 	}
+	/* It was adopted, and nothing more is waited for. */
+	if (stream->state == ROTA__CONNECTING && (stream->flags & ROTA__OPENING) == 0) {
+		rota__timer_restart(ctx, timer, stream->deadline);
+		rota__stream_open(stream);
+		return 0;
+	}
 	due = next_timeout(stream, &reason);
 	if (due <= now)
 		rota__stream_finish(stream, reason, -ETIMEDOUT);

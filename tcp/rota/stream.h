@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rota: streams, connections of bytes. A stream comes from a listener (<rota/listener.h>) or from
- * rota_connect (<rota/connect.h>) and belongs to the library: its pointer is good until its
- * on_close has returned, there is no free, and on_close comes exactly once, last, and never inside
- * the call that caused it.
+ * Rota: streams, connections of bytes. A stream comes from a listener (<rota/listener.h>), from
+ * rota_connect (<rota/connect.h>) or from rota_stream_adopt, and belongs to the library: its pointer
+ * is good until its on_close has returned, there is no free, and on_close comes exactly once, last,
+ * and never inside the call that caused it.
  *
  * Handlers are called in turns only. In any of them every call is legal, on this stream and on
  * others, closing and aborting included. Sizes are in bytes. All calls are for the context's own
@@ -166,6 +166,21 @@ struct rota_stream_options {
 			10 * ROTA_SECOND, 10 * ROTA_SECOND, 10 * ROTA_MINUTE, 10 * ROTA_SECOND, \
 			30 * ROTA_SECOND, ROTA_NEVER, 5 * ROTA_SECOND, 0, 10, 3, 0, true, false \
 	}
+
+/*
+ * Makes a stream of a connected stream socket that comes from elsewhere: inherited, received from
+ * another process, or one end of a socketpair(2). It is made nonblocking (for all who share its
+ * description) and close-on-exec; what has come already is the stream's input. on_open follows in a
+ * turn, as for an accepted stream, after rota_proxy_receive if that is called until then.
+ *
+ * Returns 0, and the descriptor is the library's, which closes it; or a negative error, and it is
+ * still the caller's, though perhaps changed as above: -EBADF; -ENOTSOCK; -ENOTCONN; -EINVAL for one
+ * that listens or is no stream socket, or options that make no sense; -EEXIST when this context
+ * watches it already; -ENOMEM; -ECANCELED while the context is being freed; another errno of the
+ * calls that ask about it or set the options.
+ */
+ROTA_API int rota_stream_adopt(struct rota_context *ctx, int fd,
+	const struct rota_stream_options *options, void *userdata, struct rota_stream **ret_stream);
 
 /*
  * Sends len bytes: takes all of them or none. Returns 0 when it took them: they will be given to
