@@ -20,6 +20,7 @@
 
 struct rota__connecting {
 	struct rota_address address;
+	struct rota_address source; /* of no family: the system's choice */
 	/* of a try that failed at once: told in a turn, until when the stream is connecting */
 	int error;
 };
@@ -99,6 +100,23 @@ on_ready(struct rota_context *ctx, struct rota_target *target, unsigned events)
 static const struct rota_target_ops connect_target_ops = { .name = "connect",
 	.on_ready = on_ready };
 
+/*
+ * Where it connects from. The system is to choose a port only when it knows where to, so that each
+ * target has all of them.
+ */
+static int
+bind_source(const struct rota_sys_ops *sys, int fd, const struct rota_address *source)
+{
+	const int yes = 1;
+
+	if (source->socket.any.sa_family == AF_UNSPEC)
+		return 0;
+	if (sys->setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes) < 0 ||
+		sys->bind(fd, &source->socket.any, source->length) < 0)
+		return -errno;
+	return 0;
+}
+
 /* Begins to connect a socket. 0, or a negative error; -EAGAIN when it is to be tried again. */
 static int
 begin(struct rota_stream *stream, int fd)
@@ -107,6 +125,8 @@ begin(struct rota_stream *stream, int fd)
 	const struct rota_sys_ops *sys = stream->ctx->sys;
 	int r = is_tcp(address) ? rota__options_apply(stream->options, sys, fd) : 0;
 
+	if (r >= 0)
+		r = bind_source(sys, fd, &stream->connecting->source);
 	if (r < 0)
 		return r;
 	/*
@@ -170,7 +190,8 @@ rota__connect_on_time(struct rota_stream *stream, rota_time now)
 /* A stream that is to connect, and has not begun. 0 or a negative error. */
 static int
 make(struct rota_context *ctx, const struct rota_address *address,
-	const struct rota_stream_options *values, struct rota_stream **ret_stream)
+	const struct rota_address *source, const struct rota_stream_options *values,
+	struct rota_stream **ret_stream)
 {
 	struct rota__connecting *connecting = rota__malloc(sizeof *connecting);
 	struct rota__options *options;
@@ -187,16 +208,26 @@ make(struct rota_context *ctx, const struct rota_address *address,
 		rota__free(connecting);
 		return r;
 	}
-	connecting->address = *address;
-	connecting->error = 0;
+	*connecting = (struct rota__connecting){ .address = *address };
+	if (source != NULL)
+		connecting->source = *source;
 	(*ret_stream)->connecting = connecting;
 	(*ret_stream)->flags |= ROTA__OPENING;
 	return 0;
 }
 
+/* A path could be bound, but it would stay, and nobody would know whose it is. */
+static bool
+can_be_source(const struct rota_address *source, const struct rota_address *address)
+{
+	return source->fd < 0 && is_tcp(source) &&
+		source->socket.any.sa_family == address->socket.any.sa_family;
+}
+
 int
-rota_connect_address(struct rota_context *ctx, const struct rota_address *address,
-	const struct rota_stream_options *options, void *userdata, struct rota_stream **ret_stream)
+rota_connect_from(struct rota_context *ctx, const struct rota_address *address,
+	const struct rota_address *source, const struct rota_stream_options *options,
+	void *userdata, struct rota_stream **ret_stream)
 {
 	struct rota_stream *stream;
 	struct rota__tcp *tcp;
@@ -206,13 +237,22 @@ rota_connect_address(struct rota_context *ctx, const struct rota_address *addres
 		return r;
 	if (address->fd >= 0 || rota__address_is_unnamed(address))
 		return -EINVAL;
-	r = make(ctx, address, options, &stream);
+	if (source != NULL && !can_be_source(source, address))
+		return -EINVAL;
+	r = make(ctx, address, source, options, &stream);
 	if (r < 0)
 		return r;
 	stream->userdata = userdata;
 	*ret_stream = stream;
 	attempt(stream);
 	return 0;
+}
+
+int
+rota_connect_address(struct rota_context *ctx, const struct rota_address *address,
+	const struct rota_stream_options *options, void *userdata, struct rota_stream **ret_stream)
+{
+	return rota_connect_from(ctx, address, NULL, options, userdata, ret_stream);
 }
 
 int
