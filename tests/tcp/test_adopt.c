@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <rota/proxy_protocol.h>
+#include <rota/timer.h>
 
 #include "faulty_allocator.h"
 #include "faulty_sys.h"
@@ -459,20 +460,43 @@ adopt__turns_come_late__opens_all_the_same(void **state)
 	close(peer);
 }
 
-/* All timeouts off, and no memory: its timer has its place all the same. */
+static int
+on_time(struct rota_context *ctx, struct rota_timer *timer)
+{
+	(void)ctx;
+	(void)timer;
+	fail();
+	return 0;
+}
+
+/* Timers for as long as there are places, and no more memory for others. */
 static void
-adopt__without_timeouts__keeps_its_timer(void **state)
+fill_timers(struct rota_context *ctx, struct rota_timer *timers, int count)
+{
+	int i = 0;
+
+	faulty_allocator_fail(1, true);
+	do {
+		assert_true(i < count);
+		rota_timer_init(&timers[i], on_time);
+	} while (rota_timer_start(ctx, &timers[i++], ROTA_NEVER) == 0);
+}
+
+static void
+adopt__without_timeouts__keeps_its_timers_place(void **state)
 {
 	struct rota_context *ctx = context_of(state);
 	struct rota_stream_options options = end_options();
 	struct end *end = make_ends(1);
+	struct rota_timer timers[100];
 	int pair[2];
 
 	make_pair(pair);
 	options.handshake_timeout = options.idle_timeout = ROTA_NEVER;
 	assert_int_equal(adopt(ctx, pair[0], end, &options), 0);
 	spin(ctx, 2);
-	faulty_allocator_fail(1, true);
+	assert_int_equal(end->told[END_OPEN], 1);
+	fill_timers(ctx, timers, 100);
 	rota_stream_close(end->stream);
 	sim_advance(ctx, 5 * ROTA_SECOND);
 	spin(ctx, 2);
@@ -480,6 +504,42 @@ adopt__without_timeouts__keeps_its_timer(void **state)
 	assert_int_equal(end->told[END_CLOSE], 1);
 	assert_int_equal(end->why.reason, ROTA_REASON_TIMEOUT_CLOSE);
 	close(pair[1]);
+}
+
+/* Its timer is not due for a while: what comes opens it. */
+static void
+adopt__clock_goes_back__opens_when_something_comes(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	int peer;
+	struct end *end;
+
+	sim_advance(ctx, ROTA_MINUTE);
+	end = adopted(ctx, &peer);
+	sim_advance(ctx, -ROTA_MINUTE);
+	raw_send(peer, "ping", 4);
+	spin(ctx, 2);
+	assert_int_equal(end->told[END_OPEN], 1);
+	expect_bytes(ctx, peer, "ping", 4);
+	close(peer);
+}
+
+static void
+proxy_receive__of_an_adopted_stream__has_a_handshake_timeout(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	int peer;
+	struct end *end = adopted(ctx, &peer);
+
+	assert_int_equal(rota_proxy_receive(end->stream, NULL, NULL), 0);
+	sim_advance(ctx, 10 * ROTA_SECOND - 1);
+	spin(ctx, 2);
+	assert_int_equal(end->told[END_CLOSE], 0);
+	sim_advance(ctx, 1);
+	spin(ctx, 2);
+	assert_int_equal(end->told[END_CLOSE], 1);
+	assert_int_equal(end->why.reason, ROTA_REASON_TIMEOUT_HANDSHAKE);
+	close(peer);
 }
 
 /* Faults: the descriptor is closed by exactly one, and every stream told its end. */
@@ -575,7 +635,9 @@ main(void)
 		rig_test(adopt__options_that_make_no_sense__are_refused),
 		rig_test(adopt__while_the_context_is_freed__is_refused),
 		rig_test_simulated(adopt__turns_come_late__opens_all_the_same),
-		rig_test_simulated(adopt__without_timeouts__keeps_its_timer),
+		rig_test_simulated(adopt__without_timeouts__keeps_its_timers_place),
+		rig_test_simulated(adopt__clock_goes_back__opens_when_something_comes),
+		rig_test_simulated(proxy_receive__of_an_adopted_stream__has_a_handshake_timeout),
 		rig_test(adopt__the_system_says_no__says_it_too),
 		cmocka_unit_test(adopt__something_fails__belongs_to_exactly_one),
 	};

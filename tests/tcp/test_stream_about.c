@@ -154,20 +154,37 @@ credentials__of_a_tcp_socket__there_are_none(void **state)
 	assert_int_equal(refusal(couple.connected), -ENOTSUP);
 }
 
+/* One that does not connect yet. */
+static int
+slow_connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+	(void)fd;
+	(void)address;
+	(void)length;
+	errno = EINPROGRESS;
+	return -1;
+}
+
 static void
 credentials__without_a_connection__there_are_none(void **state)
 {
 	struct rota_context *ctx = context_of(state);
 	struct couple couple = open_couple(ctx, unix_name());
-	struct end *end = make_ends(1);
+	struct rota_sys_ops slow = faulty_sys_ops;
+	struct end *ends = make_ends(2);
 
 	rota_stream_abort(couple.accepted->stream);
 	assert_int_equal(refusal(couple.accepted), -ENOTCONN);
-	/* Its backlog is full, say: it tries again later. */
+	/* A backlog is full, say: it tries again later. */
 	faulty_sys_fail(FAULTY_CONNECT, 1, true, EAGAIN);
-	assert_int_equal(end_connect(ctx, end, couple.door->text, NULL), 0);
-	assert_int_equal(refusal(end), -ENOTCONN);
+	assert_int_equal(end_connect(ctx, &ends[0], couple.door->text, NULL), 0);
+	assert_int_equal(refusal(&ends[0]), -ENOTCONN);
 	faulty_sys_reset();
+	slow.connect = slow_connect;
+	ctx->sys = &slow;
+	assert_int_equal(end_connect(ctx, &ends[1], couple.door->text, NULL), 0);
+	assert_int_equal(refusal(&ends[1]), -ENOTCONN);
+	ctx->sys = &faulty_sys_ops;
 }
 
 static void
