@@ -56,8 +56,9 @@ int proxy_read_options(struct proxy_options *options, int argc, char **argv);
 struct proxy_log {
 	int fd;
 	uint64_t lost; /* lines that found no room */
+	size_t start;  /* what is written already */
 	size_t used;
-	char bytes[64 << 10];
+	char bytes[4 << 20]; /* what the lines of some ten thousand that end at once take */
 };
 
 struct proxy_passage;
@@ -202,9 +203,17 @@ struct proxy {
 	struct proxy_passage *passages;
 	size_t passage_count;
 	uint64_t last_id;
-	struct rota_timer drain_timer;
+	bool is_paused; /* the listeners are */
+	struct rota_timer pause_timer;
 	struct rota_meter meter; /* kept when there is somebody to show it to */
 	struct proxy_log log;
 };
+
+/*
+ * Descriptors or memory for a second stream are short: accepts no more for a moment, or until a
+ * passage has ended, so that peers wait in the backlog instead of being cut off one by one.
+ */
+void proxy_pause(struct proxy *proxy);
+void proxy_resume(struct proxy *proxy);
 
 #endif

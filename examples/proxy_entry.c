@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * proxy_entry.c - who a client is. Its address is that of its connection, or what a PROXY header
- * says, which is required of those proxies that are known, and of nobody else looked for. What its
- * target is to be told is settled here too.
+ * says, which is required of those proxies that are known, and of nobody else looked for. Where it
+ * was going, and what its target is to be told, is settled here too.
  */
 #include "proxy.h"
 
@@ -36,6 +36,32 @@ admit(struct proxy *proxy, const struct rota_address *client, struct rota_source
 	return false;
 }
 
+/* Where it was going before it was redirected, if that matters. False, told, if that is here. */
+static bool
+note_original(struct proxy_passage *passage)
+{
+	struct proxy *proxy = passage->listener->proxy;
+	struct rota_address original;
+	struct rota_address local;
+	char text[ROTA_ADDRESS_TEXT];
+	char reason[256];
+	int r;
+
+	if (!proxy->options->original)
+		return true;
+	r = rota_stream_original(passage->client, &original);
+	if (r >= 0)
+		r = rota_stream_local(passage->client, &local);
+	if (r < 0 || rota_address_is_equal(&original, &local)) {
+		program_warn(&proxy->program, "refused %s: it was not redirected, it came here%s%s",
+			proxy_name_format(&passage->client_name, text), r < 0 ? ": " : "",
+			r < 0 ? program_explain(r, reason, sizeof(reason)) : "");
+		return false;
+	}
+	proxy_name_set(&passage->original, &original);
+	return true;
+}
+
 /* Makes the target's header of the client's own, or of its connection. False without memory. */
 static bool
 make_header(struct proxy_passage *passage, const struct rota_proxy_header *header)
@@ -52,6 +78,8 @@ make_header(struct proxy_passage *passage, const struct rota_proxy_header *heade
 	if (!header || header->is_local) {
 		own.is_local = rota_stream_peer(passage->client, &own.source) < 0 ||
 			rota_stream_local(passage->client, &own.destination) < 0;
+		if (passage->original.family != AF_UNSPEC)
+			proxy_name_get(&passage->original, &own.destination);
 		header = &own;
 	}
 	len = rota_proxy_format(version, header, passage->header->bytes, ROTA_PROXY_BYTES);
@@ -103,6 +131,8 @@ proxy_enter(struct proxy_listener *listener, struct rota_stream *client)
 	}
 	passage->source = source;
 	proxy_name_set(&passage->client_name, &peer);
+	if (!note_original(passage))
+		goto refuse;
 	if (waits && rota_proxy_receive(client, on_header, passage) >= 0)
 		return;
 	if (!waits && make_header(passage, NULL)) {

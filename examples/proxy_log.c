@@ -16,6 +16,11 @@
 static bool
 append(struct proxy_log *log, const char *line, size_t len)
 {
+	if (len > sizeof(log->bytes) - log->used) {
+		log->used -= log->start;
+		memmove(log->bytes, log->bytes + log->start, log->used);
+		log->start = 0;
+	}
 	if (len > sizeof(log->bytes) - log->used)
 		return false;
 	memcpy(log->bytes + log->used, line, len);
@@ -50,23 +55,20 @@ is_writable(int fd, rota_time timeout)
 void
 proxy_log_flush(struct proxy_log *log, rota_time timeout)
 {
-	size_t written = 0;
+	while (log->start < log->used && is_writable(log->fd, timeout)) {
+		size_t len = log->used - log->start;
+		ssize_t n =
+			write(log->fd, log->bytes + log->start, len < PIPE_BUF ? len : PIPE_BUF);
 
-	while (written < log->used && is_writable(log->fd, timeout)) {
-		size_t len = log->used - written;
-		ssize_t n = write(log->fd, log->bytes + written, len < PIPE_BUF ? len : PIPE_BUF);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		/* Nobody will read these: who closed it knows. */
-		if (n < 0 && errno != EAGAIN)
-			written = log->used;
-		if (n < 0)
-			break;
-		written += (size_t)n;
+		if (n >= 0)
+			log->start += (size_t)n;
+		else if (errno == EAGAIN)
+			return;
+		else if (errno != EINTR)
+			log->start = log->used; /* nobody will read these: who closed it knows */
 	}
-	if (written > 0)
-		memmove(log->bytes, log->bytes + written, log->used -= written);
+	if (log->start == log->used)
+		log->start = log->used = 0;
 }
 
 /* "idle-timeout", or "system(EMFILE)": with the error of those that do not tell it themselves. */

@@ -22,6 +22,7 @@ enum {
 	MAX_PER_SOURCE,
 	PROXY_FROM,
 	SEND_PROXY,
+	CONTROL,
 };
 
 static int
@@ -140,8 +141,11 @@ read_option(int option, const char *value, void *userdata)
 		return read_count("--max-per-source", value, &options->admission.max_per_source);
 	case PROXY_FROM:
 		return read_network(options, value);
-	default:
+	case SEND_PROXY:
 		return read_version(options, value);
+	default:
+		options->control = value;
+		return 0;
 	}
 }
 
@@ -161,6 +165,7 @@ proxy_read_options(struct proxy_options *options, int argc, char **argv)
 		{ "max-per-source", required_argument, NULL, MAX_PER_SOURCE },
 		{ "proxy-from", required_argument, NULL, PROXY_FROM },
 		{ "send-proxy", required_argument, NULL, SEND_PROXY },
+		{ "control", required_argument, NULL, CONTROL },
 		{ NULL, 0, NULL, 0 },
 	};
 	int r;

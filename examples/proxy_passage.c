@@ -45,6 +45,7 @@ relay_done(struct rota_relay *relay, const struct rota_relay_result *result, voi
 
 	(void)relay;
 	proxy_target_left(passage->listener->proxy, passage);
+	proxy_resume(passage->listener->proxy);
 	passage_end(passage, result);
 }
 

@@ -149,6 +149,8 @@ proxy_target_failed(struct proxy *proxy, struct proxy_passage *passage, int erro
 
 	target->failed++;
 	proxy_target_left(proxy, passage);
+	if (is_shortage(error))
+		proxy_pause(proxy);
 	if (is_shortage(error) || proxy->options->original) {
 		warn(proxy, passage, error, 0);
 		return false;

@@ -3,6 +3,8 @@
  * rota-proxy.c - passes connections on to another address, in both directions, byte for byte.
  *
  *   rota-proxy --listen 127.0.0.1:7001 --target 127.0.0.1:7000
+ *   rota-proxy --listen 7001 --target 7000 --target 7010 --control /run/user/1000/proxy/control
+ *   rota-proxy ctl /run/user/1000/proxy/control show connections
  *
  * For each connection that it accepts it opens one to a target, and joins the two by a relay, which
  * carries ends and resets over. Prints one line on stderr for each address when it is ready, lines
@@ -14,10 +16,15 @@
  */
 #include "proxy.h"
 
+#include <string.h>
 #include <unistd.h>
+
+#define PAUSE (100 * ROTA_MILLISECOND)
 
 static const char help[] =
 	"usage: rota-proxy --listen ADDRESS... --target ADDRESS... [OPTION]...\n"
+	"       rota-proxy ctl PATH show connections|targets|meter [--json|--openmetrics]\n"
+	"       rota-proxy ctl PATH drain | close ID\n"
 	"       rota-proxy --help | --version\n"
 	"\n"
 	"Passes each connection to a listening address on to a target.\n"
@@ -38,6 +45,7 @@ static const char help[] =
 	"                        whose they are: 10.0.0.0/8, ::1, or unix: for all of unix sockets\n"
 	"  --send-proxy v1|v2    tell the target in a PROXY header whose connection it is\n"
 	"  --drain S             how long connections may still last after a signal [30]\n"
+	"  --control PATH        a unix socket for rota-proxy ctl, in a directory that is yours alone\n"
 	"\n"
 	"An ADDRESS is 127.0.0.1:7000, [::1]:7000, unix:/path or unix:@name; a port alone, 7000, is\n"
 	"127.0.0.1's. At SIGINT or SIGTERM it accepts no more and ends when its connections have; a\n"
@@ -107,19 +115,51 @@ proxy_listen(struct proxy *proxy)
 	return 0;
 }
 
-static int
-proxy_drain_due(struct rota_context *ctx, struct rota_timer *timer)
+static void
+each_listener(struct proxy *proxy, void (*act)(struct rota_listener *listener))
 {
-	struct proxy *proxy = rota_container_of(timer, struct proxy, drain_timer);
-	struct proxy_passage *passage;
+	size_t i;
+
+	for (i = 0; i < proxy->options->listen_count; i++) {
+		if (proxy->listeners[i].listener)
+			act(proxy->listeners[i].listener);
+	}
+}
+
+void
+proxy_pause(struct proxy *proxy)
+{
+	if (rota_timer_start(proxy->program.ctx, &proxy->pause_timer, PAUSE) < 0)
+		return;
+	proxy->is_paused = true;
+	each_listener(proxy, rota_listener_pause);
+}
+
+void
+proxy_resume(struct proxy *proxy)
+{
+	if (proxy->is_paused)
+		each_listener(proxy, rota_listener_resume);
+	proxy->is_paused = false;
+}
+
+static int
+proxy_pause_over(struct rota_context *ctx, struct rota_timer *timer)
+{
+	(void)ctx;
+	proxy_resume(rota_container_of(timer, struct proxy, pause_timer));
+	return 0;
+}
+
+static void
+proxy_drained(struct rota_context *ctx, size_t cut, void *userdata)
+{
+	struct proxy *proxy = userdata;
 
 	(void)ctx;
-	program_warn(&proxy->program,
-		"cuts off the connections that have not ended after %g s: %zu",
-		(double)proxy->options->drain / ROTA_SECOND, proxy->passage_count);
-	for (passage = proxy->passages; passage; passage = passage->next)
-		proxy_passage_abort(passage);
-	return 0;
+	if (cut > 0)
+		program_warn(&proxy->program, "cut off what had not ended after %g s: %zu streams",
+			(double)proxy->options->drain / ROTA_SECOND, cut);
 }
 
 /* A connection in passage has no end that the proxy could choose: wait for its own. */
@@ -127,13 +167,8 @@ static void
 proxy_drain(struct program *program)
 {
 	struct proxy *proxy = rota_container_of(program, struct proxy, program);
-	size_t i;
 
-	for (i = 0; i < proxy->options->listen_count; i++) {
-		if (proxy->listeners[i].listener)
-			rota_listener_close(proxy->listeners[i].listener);
-	}
-	if (rota_timer_start(program->ctx, &proxy->drain_timer, proxy->options->drain) < 0)
+	if (rota_drain(program->ctx, proxy->options->drain, proxy_drained, proxy) < 0)
 		rota_context_stop(program->ctx);
 }
 
@@ -166,9 +201,11 @@ proxy_run(struct proxy *proxy)
 		return status;
 	status = proxy_limit(proxy);
 	proxy->program.turn = proxy_turn;
-	rota_timer_init(&proxy->drain_timer, proxy_drain_due);
+	rota_timer_init(&proxy->pause_timer, proxy_pause_over);
 	if (status == 0)
 		status = proxy_listen(proxy);
+	if (status == 0 && proxy->options->control)
+		status = proxy_control_open(proxy);
 	if (status == 0)
 		status = program_run(&proxy->program);
 	program_close(&proxy->program);
@@ -186,6 +223,8 @@ main(int argc, char **argv)
 
 	if (program_answers(PROXY_NAME, help, argc, argv, &status))
 		return status;
+	if (argc > 1 && strcmp(argv[1], "ctl") == 0)
+		return proxy_ctl(argc - 1, argv + 1);
 	status = proxy_read_options(&options, argc, argv);
 	if (status != 0)
 		return status;

@@ -26,6 +26,8 @@ BUILD = os.path.abspath(os.environ.get("ROTA_BUILD", "."))
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # Every wait's end; generous, since it is only met by a failure, or under valgrind.
 PATIENCE = 30
+# script/test --full: as much of everything as its users would have.
+FULL = bool(os.environ.get("ROTA_FULL"))
 
 tests = []
 
