@@ -56,11 +56,11 @@ class Cores:
         self.server = server
         self.load = load
 
-    def preparation(self, core):
+    def preparation(self, core, last_signal=signal.SIGKILL):
         """What a child does before exec: go to its core, and die when this process dies."""
         def prepare():
             os.sched_setaffinity(0, {core})
-            LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            LIBC.prctl(PR_SET_PDEATHSIG, last_signal)
         return prepare
 
 
@@ -106,13 +106,16 @@ def echo_server(programs, name, cores):
 class Server:
     """A running program that is measured, pinned; `with` ends it."""
 
-    def __init__(self, command, cores, environment):
+    last_signal = signal.SIGKILL  # when the runner is killed
+
+    def __init__(self, command, cores, environment, inherited=()):
         self.command = command
         self.stderr = tempfile.TemporaryFile()
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=self.stderr,
-                                        env={**os.environ, **environment},
-                                        preexec_fn=cores.preparation(cores.server))
+                                        env={**os.environ, **environment}, pass_fds=inherited,
+                                        preexec_fn=cores.preparation(cores.server,
+                                                                     self.last_signal))
         try:
             self.address = self.wait_for_address()
         except BaseException:
@@ -123,19 +126,12 @@ class Server:
         self.stderr.seek(0)
         return self.stderr.read().decode(errors='replace')
 
-    def find_address(self):
-        """Returns where it listens, or None if it does not yet."""
-        for line in self.said().splitlines(keepends=True):
-            if line.startswith('listening on ') and line.endswith('\n'):
-                return line.split()[2]
-        return None
-
     def wait_for_address(self):
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            address = self.find_address()
-            if address:
-                return address
+            for line in self.said().splitlines(keepends=True):
+                if line.startswith('listening on ') and line.endswith('\n'):
+                    return line.split()[2]
             if self.process.poll() is not None:
                 break
             time.sleep(0.005)
@@ -145,12 +141,18 @@ class Server:
         if self.process.poll() is not None:
             raise BenchError(f'{self.command[0]} ended by itself: {self.said().strip()}')
 
+    def processes(self):
+        """Returns the ids of the server's process and of its children."""
+        pid = self.process.pid
+        with open(f'/proc/{pid}/task/{pid}/children', encoding='ascii') as children:
+            return [pid, *children.read().split()]
+
     def tasks(self, name):
         """Yields the text of a /proc file of each of the server's threads."""
-        folder = f'/proc/{self.process.pid}/task'
-        for task in os.listdir(folder):
-            with open(f'{folder}/{task}/{name}', encoding='ascii') as text:
-                yield text.read()
+        for pid in self.processes():
+            for task in os.listdir(f'/proc/{pid}/task'):
+                with open(f'/proc/{pid}/task/{task}/{name}', encoding='ascii') as text:
+                    yield text.read()
 
     def usage(self):
         """Returns CPU ns, ns waited for the core, and switches because there was nothing to do."""
@@ -178,13 +180,14 @@ class Server:
         return now
 
     def private_memory(self):
-        """Returns bytes that only this process holds."""
+        """Returns bytes that only one process holds, and that is the server's."""
         self.usage_at_rest()
         kib = 0
-        with open(f'/proc/{self.process.pid}/smaps_rollup', encoding='ascii') as rollup:
-            for line in rollup:
-                if line.startswith(('Private_Clean:', 'Private_Dirty:')):
-                    kib += int(line.split()[1])
+        for pid in self.processes():
+            with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as rollup:
+                for line in rollup:
+                    if line.startswith(('Private_Clean:', 'Private_Dirty:')):
+                        kib += int(line.split()[1])
         return kib * 1024
 
     def end(self):

@@ -2,13 +2,13 @@
 """Starts proxies, each with the listener of an origin behind it.
 
 nginx and HAProxy are the distribution's; their configurations are templates in peers/. Neither
-tells which port it was given, so they are given one that was free a moment ago.
+tells which port it was given, so they inherit a listener.
 """
 
 import os
 import shutil
+import signal
 import socket
-import string
 import tempfile
 
 from harness import Server
@@ -27,7 +27,6 @@ TEMPLATES = {'nginx': 'nginx.conf.in', 'haproxy': 'haproxy.cfg.in',
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NGINX_STREAM = '/usr/lib/nginx/modules/ngx_stream_module.so'
-LISTENING = '0A'  # in /proc/net/tcp
 
 
 def system_program(name):
@@ -46,73 +45,63 @@ def program_of(programs, name):
 
 
 def listen():
-    """Returns a listener on a free port, for the origin. Nobody accepts until a load does."""
+    """Returns a listener on any free port. Who connects waits until somebody accepts."""
     listener = socket.create_server(('127.0.0.1', 0), backlog=4096)
     listener.setblocking(False)
     return listener
 
 
-def free_port():
-    with listen() as listener:
-        return listener.getsockname()[1]
-
-
-class Template(string.Template):
-    """A text in which @NAME@ is filled in."""
-
-    delimiter = '@'
-    pattern = r'@(?:(?P<named>[A-Z]+)@|(?P<escaped>@)|(?P<braced>\0)|(?P<invalid>\0))'
+def address_of(listener):
+    return f'127.0.0.1:{listener.getsockname()[1]}'
 
 
 class Proxy(Server):
     """A running proxy; `origin` is the listener that it passes on to."""
 
+    last_signal = signal.SIGTERM  # nginx's worker would outlive its master's SIGKILL
+
     def __init__(self, programs, name, cores, buffer):
         self.origin = listen()
-        self.port = None  # of a proxy that does not tell it
-        with tempfile.TemporaryDirectory(prefix='rota-bench-') as folder:
-            command = self.command_of(programs, name, folder, buffer)
-            try:
-                super().__init__(command, cores, {})
-            except BaseException:
-                self.origin.close()
-                raise
-
-    def command_of(self, programs, name, folder, buffer):
+        self.given = listen() if name in TEMPLATES else None
+        self.folder = tempfile.TemporaryDirectory(prefix='rota-bench-')
         program = program_of(programs, name)
         target = self.origin.getsockname()[1]
         if name == 'rota':
-            return [program, '--listen', '127.0.0.1:0', '--target', f'127.0.0.1:{target}']
-        if name == 'epoll':
-            return [program, '0', str(target)]
-        self.port = free_port()
-        template = TEMPLATES[name]
-        config = os.path.join(folder, template.removesuffix('.in'))
-        with open(os.path.join(HERE, 'peers', template), encoding='utf-8') as text:
-            filled = Template(text.read()).substitute(
-                FOLDER=folder, BUFFER=buffer, SPLICE=SPLICING.get(name),
-                LISTEN=f'127.0.0.1:{self.port}', TARGET=f'127.0.0.1:{target}')
-        with open(config, 'w', encoding='utf-8') as out:
-            out.write(filled)
-        if name == 'nginx':
-            return [program, '-e', os.path.join(folder, 'nginx.log'), '-c', config]
-        return [program, '-db', '-f', config]
+            command = [program, '--listen', '127.0.0.1:0', '--target', f'127.0.0.1:{target}']
+        elif name == 'epoll':
+            command = [program, '0', str(target)]
+        elif name == 'nginx':
+            command = [program, '-e', 'stderr', '-c', self.configure(name, buffer)]
+        else:
+            command = [program, '-db', '-f', self.configure(name, buffer)]
+        # A variable by which one nginx hands its listeners to the next that replaces it.
+        super().__init__(command, cores, {'NGINX': f'{self.given.fileno()};'} if self.given else {},
+                         [self.given.fileno()] if self.given else [])
 
-    def find_address(self):
-        if self.port is None:
-            return super().find_address()
-        # The kernel's list has listeners first. A connection to try it would reach the origin.
-        wanted = f'0100007F:{self.port:04X}'
-        with open('/proc/net/tcp', encoding='ascii') as table:
-            next(table)
-            for line in table:
-                fields = line.split()
-                if fields[3] != LISTENING:
-                    return None
-                if fields[1] == wanted:
-                    return f'127.0.0.1:{self.port}'
-        return None
+    def configure(self, name, buffer):
+        """Fills in a template; returns the path of what it makes."""
+        path = os.path.join(self.folder.name, TEMPLATES[name].removesuffix('.in'))
+        values = {'FOLDER': self.folder.name, 'BUFFER': str(buffer), 'SPLICE': SPLICING.get(name),
+                  'LISTENER': str(self.given.fileno()), 'LISTEN': address_of(self.given),
+                  'TARGET': address_of(self.origin)}
+        with open(os.path.join(HERE, 'peers', TEMPLATES[name]), encoding='utf-8') as template:
+            text = template.read()
+        for key, value in values.items():
+            text = text.replace(f'%{key}%', value or '')
+        with open(path, 'w', encoding='utf-8') as out:
+            out.write(text)
+        return path
+
+    def wait_for_address(self):
+        if not self.given:
+            return super().wait_for_address()
+        address = address_of(self.given)
+        self.given.close()  # Should it not start, a connection fails instead of waiting.
+        return address
 
     def end(self):
-        self.origin.close()
-        super().end()
+        try:
+            super().end()
+        finally:
+            self.origin.close()
+            self.folder.cleanup()
