@@ -72,11 +72,12 @@ typedef void rota_proxy_fn(struct rota_stream *stream, const struct rota_proxy_h
 	void *userdata);
 
 /*
- * Has an accepted stream begin with a header: to be called in on_accept. The stream is not open
- * before it has come, so until then none of its handlers is called but on_close; it may be given
- * handlers, send (that waits), be paused (that holds from on_open on), relayed, closed or aborted
- * as usual. The header is taken from the connection and given to on_header (NULL: thrown away),
- * then on_open follows, and all that comes behind the header is the stream's input.
+ * Has an accepted stream begin with a header: to be called in on_accept, or behind
+ * rota_stream_adopt. The stream is not open before it has come, so until then none of its handlers
+ * is called but on_close; it may be given handlers, send (that waits), be paused (that holds from
+ * on_open on), relayed, closed or aborted as usual. The header is taken from the connection and
+ * given to on_header (NULL: thrown away), then on_open follows, and all that comes behind the
+ * header is the stream's input.
  *
  * When there is no header, on_header is not called and the stream is over, in phase handshake: with
  * reason local and error -ROTA_EPROXY when something else came; truncated and the same when the

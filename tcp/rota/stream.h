@@ -35,7 +35,8 @@ enum rota_phase {
  * X(name, word): why a stream or listener ended.
  *
  *   clean       both ends finished: all was given to the kernel, and the peer's end came
- *   truncated   the transport ended where the protocol on it had not (TLS without close_notify)
+ *   truncated   the transport ended where the protocol on it had not (TLS without close_notify,
+ *               a part of a PROXY protocol header)
  *   reset       the peer, or something between, cut it off
  *   … timeout   see the timeouts of struct rota_stream_options; write stall is one
  *   refused     nobody listens there; also a connection that met itself

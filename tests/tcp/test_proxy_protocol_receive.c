@@ -370,6 +370,26 @@ receive__without_on_header__takes_the_header_away(void **state)
 }
 
 static void
+receive__of_an_adopted_stream__is_the_same(void **state)
+{
+	const struct rota_stream_options options = end_options();
+	int pair[2];
+
+	make_pair(pair);
+	gate.ctx = context_of(state);
+	gate.end = make_ends(1);
+	gate.peer = pair[0];
+	assert_int_equal(rota_stream_adopt(gate.ctx, pair[1], &options, gate.end,
+				 &gate.end->stream),
+		0);
+	assert_int_equal(rota_proxy_receive(gate.end->stream, gate_on_header, &gate), 0);
+	spin(gate.ctx, 3);
+	assert_int_equal(gate.end->told[END_OPEN], 0);
+	gate_send(&gate, BYTES(LINE PAYLOAD));
+	gate_expect(&gate, BYTES(PAYLOAD));
+}
+
+static void
 expect_invalid(struct end *end, enum end_event event)
 {
 	(void)event;
@@ -428,6 +448,7 @@ main(void)
 		gate_test(relay__taken_before_the_header__carries_what_is_behind),
 		gate_test(receive__again_in_on_header__takes_the_second_too),
 		gate_test(receive__without_on_header__takes_the_header_away),
+		gate_test(receive__of_an_adopted_stream__is_the_same),
 		gate_test(receive__of_a_stream_that_is_not_just_accepted__is_refused),
 	};
 
