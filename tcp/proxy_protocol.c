@@ -49,7 +49,7 @@ static const char unknown_start[] = "PROXY UNKNOWN";
 static const uint8_t signature[] = "\r\n\r\n\0\r\nQUIT\n";
 
 /* Source and destination of each family, with their ports. */
-static const size_t address_bytes[FAMILIES] = {
+static const uint8_t address_bytes[FAMILIES] = {
 	[UNSPEC] = 0,
 	[INET] = 2 * (4 + 2),
 	[INET6] = 2 * (16 + 2),

@@ -160,7 +160,7 @@ receive__a_byte_now_and_then__does_not_put_the_timeout_off(void **state)
 	gate_open(context_of(state), &gate, NULL);
 	for (int i = 0; i < 9; i++) {
 		sim_advance(gate.ctx, ROTA_SECOND);
-		gate_send(&gate, LINE + i, 1);
+		gate_send(&gate, &LINE[i], 1);
 		spin(gate.ctx, 2);
 		assert_int_equal(gate.end->told[END_CLOSE], 0);
 	}
@@ -283,7 +283,7 @@ context__forked_while_a_header_is_awaited__drops_it_in_the_child_alone(void **st
 	gate_send(&gate, LINE, 10);
 	spin(gate.ctx, 2);
 	child = fork_child(*state, drops, NULL);
-	gate_send(&gate, LINE + 10, sizeof LINE - 1 - 10);
+	gate_send(&gate, &LINE[10], sizeof LINE - 1 - 10);
 	gate_send(&gate, BYTES(PAYLOAD));
 	gate_expect(&gate, BYTES(PAYLOAD));
 	release_child(child);
@@ -330,9 +330,9 @@ send_in_parts(struct rota_context *ctx, int peer, const char *payload)
 {
 	(void)send(peer, LINE, 10, MSG_NOSIGNAL);
 	spin(ctx, 2);
-	(void)send(peer, LINE + 10, 10, MSG_NOSIGNAL);
+	(void)send(peer, &LINE[10], 10, MSG_NOSIGNAL);
 	spin(ctx, 2);
-	(void)send(peer, LINE + 20, sizeof LINE - 1 - 20, MSG_NOSIGNAL);
+	(void)send(peer, &LINE[20], sizeof LINE - 1 - 20, MSG_NOSIGNAL);
 	(void)send(peer, payload, strlen(payload), MSG_NOSIGNAL);
 	spin(ctx, 2);
 }
