@@ -15,6 +15,7 @@
 #include "forking.h"
 #include "proxy_gate.h"
 #include "sim_context.h"
+#include "stream.h"
 
 #define PAYLOAD "payload"
 
@@ -299,6 +300,14 @@ receive__no_memory__is_refused_and_the_stream_is_as_it_was(void **state)
 	gate_expect_refused(&gate, ROTA_REASON_CANCELLED, 0);
 }
 
+static void
+receive__no_longer_watched__is_told(void **state)
+{
+	gate_open(context_of(state), &gate, NULL);
+	sim_of(gate.ctx)->losing = &gate.end->stream->target;
+	gate_expect_refused(&gate, ROTA_REASON_SYSTEM, -ENOMEM);
+}
+
 static int last_came;
 
 static void
@@ -432,6 +441,7 @@ main(void)
 		gate_test(context__freed_while_a_header_is_awaited__cancels_the_stream),
 		gate_test(context__forked_while_a_header_is_awaited__drops_it_in_the_child_alone),
 		gate_test(receive__no_memory__is_refused_and_the_stream_is_as_it_was),
+		gate_test_simulated(receive__no_longer_watched__is_told),
 		cmocka_unit_test(receive__an_allocation_fails__ends_that_stream_alone),
 		cmocka_unit_test(receive__a_call_fails__ends_that_stream_alone),
 		gate_test(receive__second_look_fails__is_told_or_tried_again),
