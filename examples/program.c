@@ -393,21 +393,29 @@ program_seconds(const char *name, const char *option, const char *text, rota_tim
 	return 0;
 }
 
+/* Puts loopback before a port that stands alone. Returns text, or what it made in buffer. */
+static const char *
+complete_port(const char *text, char *buffer, size_t size)
+{
+	const char *port = text + (text[0] == ':');
+
+	if (port[0] == '\0' || port[strspn(port, "0123456789")] != '\0')
+		return text;
+	snprintf(buffer, size, "127.0.0.1:%s", port);
+	return buffer;
+}
+
 int
 program_address(const char *name, const char *option, const char *text,
 	struct rota_address *ret_address)
 {
-	const char *port = text + (text[0] == ':');
-	char loopback[32];
+	char completed[32];
 	char reason[128];
 	int r;
 
-	if (port[0] != '\0' && strlen(port) < 6 && port[strspn(port, "0123456789")] == '\0') {
-		snprintf(loopback, sizeof(loopback), "127.0.0.1:%s", port);
-		r = rota_address_parse(loopback, ret_address);
-	} else {
-		r = rota_address_parse(text, ret_address);
-	}
+	if (strcmp(text, "unix:") == 0)
+		return program_misuse(name, "%s '%s': it wants a path or a name", option, text);
+	r = rota_address_parse(complete_port(text, completed, sizeof(completed)), ret_address);
 	if (r < 0)
 		return program_misuse(name, "%s '%s': %s", option, text,
 			error_text(r, reason, sizeof(reason)));
