@@ -100,6 +100,19 @@ on_embedded(struct ev_loop *loop, ev_embed *embed, int events)
 }
 
 /*
+ * libev is about to wait, though it has just learnt that the kernel refuses a descriptor: it would
+ * tell that only when the wait is over.
+ */
+static void
+on_wait(struct ev_loop *loop)
+{
+	struct rota_context *ctx = ev_userdata(loop);
+
+	if (ev_pending_count(loop) > 0 && libev_of(ctx)->timeout > 0)
+		rota__wake_up(ctx);
+}
+
+/*
  * libev does not tell its epoll descriptor, but it watches it where a loop is embedded in another.
  */
 static int
@@ -177,6 +190,8 @@ libev_open(struct rota_context *ctx, void *argument)
 	arm(libev, LONGEST_RUN);
 	ev_fork_init(&libev->fork, on_replaced);
 	ev_fork_start(libev->loop, &libev->fork);
+	ev_set_userdata(libev->loop, ctx);
+	ev_set_loop_release_cb(libev->loop, on_wait, NULL);
 	rota__reserve_leave();
 	return 0;
 fail:

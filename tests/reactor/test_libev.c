@@ -281,6 +281,26 @@ target__kernel_refuses_to_watch_it__is_told_so_and_stopped(void **state)
 }
 
 static void
+target__kernel_refuses_before_a_wait__is_told_at_once(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct peer peer;
+	rota_time since;
+
+	if (!is_on_epoll())
+		skip();
+	assert_int_equal(dispatch(ctx), 0);
+	peer_open(ctx, &peer, "io");
+	fake_epoll_fail(peer.pair[0], ENOMEM, 1);
+	since = rota_context_now(ctx);
+	assert_int_equal(rota_dispatch_once(ctx, 10 * ROTA_SECOND, NULL), 1);
+	assert_trace("io:lost");
+	assert_true(rota_context_now(ctx) - since < 5 * ROTA_SECOND);
+	assert_int_equal(dispatch(ctx), 0);
+	peer_close(ctx, &peer);
+}
+
+static void
 target__stopped_after_the_kernel_refused__is_told_nothing(void **state)
 {
 	struct rota_context *ctx = context_of(state);
@@ -414,6 +434,7 @@ main(void)
 		libev_test(descriptor__used_again_within_a_turn__gets_no_old_event),
 		libev_test(descriptor__used_again_while_its_event_waits__gets_no_old_event),
 		libev_test(target__kernel_refuses_to_watch_it__is_told_so_and_stopped),
+		libev_test(target__kernel_refuses_before_a_wait__is_told_at_once),
 		libev_test(target__stopped_after_the_kernel_refused__is_told_nothing),
 		libev_test(context__kernel_refuses_its_own_descriptor__hears_posts_or_is_not_made),
 		libev_test(child__kernel_refuses_to_watch_it__ends_with_an_error),
