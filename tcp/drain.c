@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Draining: closing the listeners, and waiting for the last stream, or cutting off what is left when
- * the time is over. A context has one drain at most; what ends streams is not its affair.
+ * Draining: closing the listeners, and waiting for the last stream, or cutting off what is left
+ * when the time is over. A context has one drain at most; what ends streams is not its affair.
  */
 #include "drain.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Listeners: accepting, not accepting for a while, and going on. The listening socket itself is made
- * in listen.c.
+ * Listeners: accepting, not accepting for a while, and going on. The listening socket itself is
+ * made in listen.c.
  *
  * A listener that is open is watched exactly while it has no reason not to accept. Whatever takes a
  * reason away outside of its own handlers starts the timer, which goes on in a turn.

@@ -52,8 +52,8 @@ enum rota_meter_format {
 	ROTA_METER_TEXT, /* lines for people, with rounded durations: "1.5 ms" */
 	/*
 	 * One object on one line (RFC 8259): the members by their names, times in seconds;
-	 * "durations" has the buckets that are not empty, each with its longest duration, "to", null
-	 * for the last, and its "handlers".
+	 * "durations" has the buckets that are not empty, each with its longest duration, "to",
+	 * null for the last, and its "handlers".
 	 */
 	ROTA_METER_JSON,
 	/*
@@ -64,14 +64,14 @@ enum rota_meter_format {
 };
 
 /*
- * Writes what a meter says into a buffer of size bytes, cut if it is too small and always ended by a
- * NUL if size is not 0. Each line ends in a newline. Times are exact to the nanosecond, but for
- * people, and do not depend on the locale. Of the slowest handler's name up to 63 bytes are written,
- * those that are not printable ASCII as '?'.
+ * Writes what a meter says into a buffer of size bytes, cut if it is too small and always ended by
+ * a NUL if size is not 0. Each line ends in a newline. Times are exact to the nanosecond, but for
+ * people, and do not depend on the locale. Of the slowest handler's name up to 63 bytes are
+ * written, those that are not printable ASCII as '?'.
  *
- * Returns how long the whole is, without the NUL: size or more means that it was cut; with a size of
- * 0, when buffer may be NULL, it only tells. Depends on nothing but the struct, calls nothing back,
- * and allocates nothing.
+ * Returns how long the whole is, without the NUL: size or more means that it was cut; with a size
+ * of 0, when buffer may be NULL, it only tells. Depends on nothing but the struct, calls nothing
+ * back, and allocates nothing.
  */
 ROTA_API size_t rota_meter_format(const struct rota_meter *meter, enum rota_meter_format format,
 	char *buffer, size_t size);

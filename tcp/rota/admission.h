@@ -4,16 +4,17 @@
  * entered and has not left; a listener that is given it (<rota/listener.h>, options.admission)
  * accepts only while there is room. Several listeners of one context may share an admission.
  *
- * A listener enters nobody: only its user knows whose a connection is, and when it is over. Enter in
- * on_accept, with rota_stream_peer, and abort who is refused; leave in on_close, or in a relay's
- * on_done. Where a PROXY header is to tell the source, enter with NULL until it has come, then leave
- * and enter again: nobody else is accepted in between.
+ * A listener enters nobody: only its user knows whose a connection is, and when it is over. Enter
+ * in on_accept, with rota_stream_peer, and abort who is refused; leave in on_close, or in a relay's
+ * on_done. Where a PROXY header is to tell the source, enter with NULL until it has come, then
+ * leave and enter again: nobody else is accepted in between. In a forked child that keeps its
+ * listeners, leave for the streams that were dropped there: no on_close tells of them.
  *
  * A source is an IPv4 address, also one that is mapped into IPv6; the /64 network of an IPv6
  * address, which is one customer's; all peers on unix sockets together. Sources are kept in a tree
  * no more than 64 deep, whatever addresses peers choose, 32 bytes each, and only while they have
- * connections. All calls are for the context's own thread, in and outside of turns, and call nothing
- * back.
+ * connections. All calls are for the context's own thread, in and outside of turns, and call
+ * nothing back.
  */
 #ifndef ROTA_ADMISSION_H
 #define ROTA_ADMISSION_H
@@ -32,8 +33,8 @@ struct rota_admission_options {
 	size_t size; /* of this struct, set by _INIT */
 	/*
 	 * Connections in all; 0: what the process's descriptor limit (getrlimit(2), RLIMIT_NOFILE,
-	 * as it is when the admission is made) less an eighth allows, with two descriptors for each,
-	 * as a proxy needs [0]
+	 * as it is when the admission is made) less an eighth allows, with two descriptors for
+	 * each, as a proxy needs [0]
 	 */
 	size_t max;
 	size_t max_per_source; /* connections of one source; 0: no limit [0] */
@@ -70,8 +71,8 @@ ROTA_API int rota_admission_enter(struct rota_admission *admission, const struct
 	struct rota_source **ret_source);
 
 /*
- * One connection of source has gone. Listeners that waited for room accept again, from the next turn
- * on. Once for each rota_admission_enter. source NULL does nothing.
+ * One connection of source has gone. Listeners that waited for room accept again, from the next
+ * turn on. Once for each rota_admission_enter. source NULL does nothing.
  */
 ROTA_API void rota_admission_leave(struct rota_admission *admission, struct rota_source *source);
 

@@ -32,8 +32,8 @@ ROTA_API int rota_connect_address(struct rota_context *ctx, const struct rota_ad
  * The same from an address of this machine, with port 0 for any; source NULL: the system chooses.
  * The port is chosen together with the target (IP_BIND_ADDRESS_NO_PORT, ip(7)), so that as many
  * connections can be made to each target as there are ports. -EINVAL also for a source that is not
- * of the target's family, or is a unix socket. That the system does not have the address, or the port
- * is in use, comes by on_close.
+ * of the target's family, or is a unix socket. That the system does not have the address, or the
+ * port is in use, comes by on_close.
  */
 ROTA_API int rota_connect_from(struct rota_context *ctx, const struct rota_address *address,
 	const struct rota_address *source, const struct rota_stream_options *options,

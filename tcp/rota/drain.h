@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rota: draining, how a program that serves stops serving: nobody new is accepted, and who is served
- * may come to an end, within a time.
+ * Rota: draining, how a program that serves stops serving: nobody new is accepted, and who is
+ * served may come to an end, within a time.
  */
 #ifndef ROTA_DRAIN_H
 #define ROTA_DRAIN_H
@@ -21,15 +21,15 @@ typedef void rota_drain_fn(struct rota_context *ctx, size_t cut, void *userdata)
 
 /*
  * Closes every listener of the context, at once, and waits until no stream is left, at most timeout
- * (0 or more; ROTA_NEVER: as long as it takes); then those that are left are aborted. Streams are not
- * touched before: who wants them to come to an end says so to their peers, or closes them by
- * rota_stream_each. Those that are opened meanwhile, as a proxy's to its targets, are waited for too,
- * and cut off if they are there when the time is over. Listeners made meanwhile stay.
+ * (0 or more; ROTA_NEVER: as long as it takes); then those that are left are aborted. Streams are
+ * not touched before: who wants them to come to an end says so to their peers, or closes them by
+ * rota_stream_each. Those that are opened meanwhile, as a proxy's to its targets, are waited for
+ * too, and cut off if they are there when the time is over. Listeners made meanwhile stay.
  *
- * on_done (NULL: nobody is told) is called exactly once, in a turn, behind every on_close, and never
- * inside this call; by rota_context_free, inside of which it comes too, with those cut off that were
- * left. Any call is legal in it: rota_context_stop, or to drain again. In a forked child the drain is
- * over, and nobody is told.
+ * on_done (NULL: nobody is told) is called exactly once, in a turn, behind every on_close, and
+ * never inside this call; by rota_context_free, inside of which it comes too, with those cut off
+ * that were left. Any call is legal in it: rota_context_stop, or to drain again. In a forked child
+ * the drain is over, and nobody is told.
  *
  * Returns 0; -EALREADY while the context is being drained; -EINVAL for a negative timeout; -ENOMEM;
  * -ECANCELED while the context is being freed. After a failure nothing was closed.

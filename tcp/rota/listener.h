@@ -94,8 +94,8 @@ ROTA_API void rota_listener_close(struct rota_listener *listener);
 
 /*
  * Accepts nothing until rota_listener_resume; peers wait in the backlog. on_paused is not called.
- * What else it waits for goes on meanwhile: resumed, it accepts from the next turn on, unless there is
- * a shortage. Both are idempotent, and do nothing once it is closed.
+ * What else it waits for goes on meanwhile: resumed, it accepts from the next turn on, unless there
+ * is a shortage. Both are idempotent, and do nothing once it is closed.
  */
 ROTA_API void rota_listener_pause(struct rota_listener *listener);
 ROTA_API void rota_listener_resume(struct rota_listener *listener);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Rota: streams, connections of bytes. A stream comes from a listener (<rota/listener.h>), from
- * rota_connect (<rota/connect.h>) or from rota_stream_adopt, and belongs to the library: its pointer
- * is good until its on_close has returned, there is no free, and on_close comes exactly once, last,
- * and never inside the call that caused it.
+ * rota_connect (<rota/connect.h>) or from rota_stream_adopt, and belongs to the library: its
+ * pointer is good until its on_close has returned, there is no free, and on_close comes exactly
+ * once, last, and never inside the call that caused it.
  *
  * Handlers are called in turns only. In any of them every call is legal, on this stream and on
  * others, closing and aborting included. Sizes are in bytes. All calls are for the context's own
@@ -175,8 +175,8 @@ struct rota_stream_options {
  * turn, as for an accepted stream, after rota_proxy_receive if that is called until then.
  *
  * Returns 0, and the descriptor is the library's, which closes it; or a negative error, and it is
- * still the caller's, though perhaps changed as above: -EBADF; -ENOTSOCK; -ENOTCONN; -EINVAL for one
- * that listens or is no stream socket, or options that make no sense; -EEXIST when this context
+ * still the caller's, though perhaps changed as above: -EBADF; -ENOTSOCK; -ENOTCONN; -EINVAL for
+ * one that listens or is no stream socket, or options that make no sense; -EEXIST when this context
  * watches it already; -ENOMEM; -ECANCELED while the context is being freed; another errno of the
  * calls that ask about it or set the options.
  */
@@ -280,8 +280,8 @@ ROTA_API int rota_stream_peer(const struct rota_stream *stream, struct rota_addr
 
 /*
  * The stream's descriptor, to ask the system about it or to set a socket option; it stays the
- * library's: who reads, writes or closes it breaks the stream. -ENOTCONN when there is none (yet, or
- * any more).
+ * library's: who reads, writes or closes it breaks the stream. -ENOTCONN when there is none (yet,
+ * or any more).
  */
 ROTA_API int rota_stream_fd(const struct rota_stream *stream);
 
@@ -309,7 +309,7 @@ typedef void rota_stream_fn(struct rota_stream *stream, void *userdata);
 
 /*
  * Calls visit for every stream of the context that is connecting, open or closing, in no particular
- * order; those that visit opens may be left out. To drain: close the listeners, then each stream.
+ * order; those that visit opens may be left out. rota_drain (<rota/drain.h>) waits for them all.
  */
 ROTA_API void rota_stream_each(struct rota_context *ctx, rota_stream_fn *visit, void *userdata);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Draining: what it closes, when it is done and what on_done is told, its time, and what is refused.
- * Handlers, the context's end, forks and faults are test_drain_ends.c's.
+ * Draining: what it closes, when it is done and what on_done is told, its time, and what is
+ * refused. Handlers, the context's end, forks and faults are test_drain_ends.c's.
  */
 #include <errno.h>
 #include <unistd.h>

@@ -226,7 +226,9 @@ answering_getsockopt(int fd, int level, int name, void *value, socklen_t *length
 	return 0;
 }
 
-/* What a stream says it was going to that was accepted by way of text from who connected to host. */
+/*
+ * What a stream says it was going to that was accepted by way of text from who connected to host.
+ */
 static int
 ask_original(struct rota_context *ctx, const char *text, const char *host,
 	struct rota_address *ret_address)
