@@ -488,7 +488,7 @@ adopt__without_timeouts__keeps_its_timers_place(void **state)
 	struct rota_context *ctx = context_of(state);
 	struct rota_stream_options options = end_options();
 	struct end *end = make_ends(1);
-	struct rota_timer timers[100];
+	static struct rota_timer timers[100];
 	int pair[2];
 
 	make_pair(pair);
