@@ -279,6 +279,13 @@ libev_flush(struct rota_context *ctx)
 	(void)libev_wait(ctx, 0);
 }
 
+/* Whether descriptors that are no longer watched are deleted from the epoll. */
+static bool
+deletes(const struct libev *libev)
+{
+	return libev->epoll_fd >= 0 && (libev->is_exact || rota__has_forked());
+}
+
 /*
  * By hand, and behind libev's back, who takes a descriptor that is not there for one that the
  * kernel dropped.
@@ -288,7 +295,7 @@ delete_from_epoll(struct libev *libev, int fd)
 {
 	struct epoll_event unused = { 0 };
 
-	if (libev->epoll_fd < 0 || !(libev->is_exact || rota__has_forked()))
+	if (!deletes(libev))
 		return;
 	if (libev->is_replaced) {
 		libev->is_replaced = false;
@@ -317,7 +324,7 @@ libev_watch(struct rota_context *ctx, struct rota_target *target, unsigned from)
 	ev_io_stop(libev->loop, io);
 	if (target->interest == 0)
 		delete_from_epoll(libev, target->fd);
-	else if (from == ROTA_UNWATCHED || from == 0)
+	else if (from == ROTA_UNWATCHED || (from == 0 && deletes(libev)))
 		/* As a new descriptor: libev adds it again, though it may remember it. */
 		ev_io_set(io, target->fd, target->interest);
 	else

@@ -22,7 +22,7 @@ rota__descriptor_prepare(const struct rota_sys_ops *sys, int fd)
 
 int
 rota__stream_take(struct rota_context *ctx, int fd, struct rota__options *options,
-	const struct rota_target_ops *ops, struct rota_stream **ret_stream)
+	struct rota_stream **ret_stream)
 {
 	struct rota_stream *stream;
 	int r = rota__stream_new(ctx, options, options->values.handshake_timeout, &stream);
@@ -30,7 +30,7 @@ rota__stream_take(struct rota_context *ctx, int fd, struct rota__options *option
 	if (r < 0)
 		return r;
 	stream->phase = ROTA_PHASE_HANDSHAKE;
-	rota_target_init(&stream->target, ops, fd);
+	rota_target_init(&stream->target, &rota__stream_target_ops, fd);
 	r = rota__target_start_socket(ctx, &stream->target, ROTA_READABLE);
 	if (r < 0) {
 		rota__stream_discard(stream);
@@ -39,22 +39,6 @@ rota__stream_take(struct rota_context *ctx, int fd, struct rota__options *option
 	*ret_stream = stream;
 	return 0;
 }
-
-/* Readable before its on_open. */
-static int
-on_ready(struct rota_context *ctx, struct rota_target *target, unsigned events)
-{
-	struct rota_stream *stream = rota_container_of(target, struct rota_stream, target);
-
-	(void)ctx;
-	if ((events & ROTA_LOST) != 0)
-		rota__stream_finish(stream, ROTA_REASON_SYSTEM, -ENOMEM);
-	else
-		rota__stream_open(stream);
-	return 0;
-}
-
-static const struct rota_target_ops adopted_target_ops = { .name = "adopt", .on_ready = on_ready };
 
 static int
 ask(const struct rota_sys_ops *sys, int fd, int name, int *ret_value)
@@ -96,8 +80,8 @@ adopt(struct rota_context *ctx, int fd, struct rota__options *options,
 	int r = family < 0 ? family : rota__descriptor_prepare(ctx->sys, fd);
 
 	if (r >= 0 && (family == AF_INET || family == AF_INET6))
-		r = rota__options_apply(options, ctx->sys, fd);
-	return r < 0 ? r : rota__stream_take(ctx, fd, options, &adopted_target_ops, ret_stream);
+		r = rota__options_apply(&options->values, ctx->sys, fd);
+	return r < 0 ? r : rota__stream_take(ctx, fd, options, ret_stream);
 }
 
 int
@@ -118,8 +102,7 @@ rota_stream_adopt(struct rota_context *ctx, int fd, const struct rota_stream_opt
 	if (r < 0)
 		return r;
 	stream->userdata = userdata;
-	/* Whether anything comes or not: the timer opens it. */
-	rota__stream_due_by(stream, ctx->ops->now(ctx));
+	rota__stream_make_busy(stream);
 	*ret_stream = stream;
 	return 0;
 }

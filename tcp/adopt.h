@@ -9,7 +9,6 @@
 
 struct rota_context;
 struct rota_stream;
-struct rota_target_ops;
 struct rota__options;
 
 /* Makes a descriptor from elsewhere nonblocking and close-on-exec. 0 or a negative errno. */
@@ -17,10 +16,10 @@ int rota__descriptor_prepare(const struct rota_sys_ops *sys, int fd);
 
 /*
  * A stream of a connected socket that does not block, in phase handshake and not open yet; its
- * target, with these ops, is watched for input. The descriptor is its own on success only. 0 or a
+ * target is watched for input. The descriptor is its own on success only. 0 or a
  * negative error.
  */
 int rota__stream_take(struct rota_context *ctx, int fd, struct rota__options *options,
-	const struct rota_target_ops *ops, struct rota_stream **ret_stream);
+	struct rota_stream **ret_stream);
 
 #endif

@@ -50,20 +50,28 @@ is_tcp(const struct rota_address *address)
  * when the kernel happens to choose that port for this side.
  */
 static bool
-is_self_connected(const struct rota_stream *stream)
+is_self_connected(const struct rota_stream *stream, const struct rota_address *peer)
 {
 	struct rota_address local;
-	struct rota_address peer;
 
-	return rota_stream_local(stream, &local) == 0 && rota_stream_peer(stream, &peer) == 0 &&
-		rota_address_is_equal(&local, &peer);
+	return is_tcp(peer) && rota_stream_local(stream, &local) == 0 &&
+		rota_address_is_equal(&local, peer);
 }
 
-/* Whether it is connected, 1, or not yet, 0, or a negative error. */
+/* 0 when it is connected; -ENOTCONN; -ECONNREFUSED when it is with itself; another errno. */
+static int
+ask_peer(const struct rota_stream *stream)
+{
+	struct rota_address peer;
+	int r = rota_stream_peer(stream, &peer);
+
+	return r >= 0 && is_self_connected(stream, &peer) ? -ECONNREFUSED : r;
+}
+
+/* Of one that is ready: whether it is connected, 1, or not yet, 0, or a negative error. */
 static int
 ask_connected(const struct rota_stream *stream)
 {
-	struct rota_address peer;
 	int error = 0;
 	socklen_t length = sizeof error;
 	int r;
@@ -73,12 +81,10 @@ ask_connected(const struct rota_stream *stream)
 		return -errno;
 	if (error != 0)
 		return -error;
-	r = rota_stream_peer(stream, &peer);
+	r = ask_peer(stream);
 	if (r == -ENOTCONN)
 		return 0; /* woken up for nothing */
-	if (is_tcp(&stream->connecting->address) && is_self_connected(stream))
-		return -ECONNREFUSED;
-	return 1;
+	return r == -ECONNREFUSED ? r : 1;
 }
 
 static int
@@ -117,30 +123,35 @@ bind_source(const struct rota_sys_ops *sys, int fd, const struct rota_address *s
 	return 0;
 }
 
-/* Begins to connect a socket. 0, or a negative error; -EAGAIN when it is to be tried again. */
+/*
+ * Begins to connect a socket. 1 when it is connected already, as those to this machine mostly are;
+ * 0 when it will be ready; or a negative error; -EAGAIN when it is to be tried again.
+ */
 static int
 begin(struct rota_stream *stream, int fd)
 {
 	const struct rota_address *address = &stream->connecting->address;
 	const struct rota_sys_ops *sys = stream->ctx->sys;
-	int r = is_tcp(address) ? rota__options_apply(stream->options, sys, fd) : 0;
+	int r = is_tcp(address) ? rota__options_apply(&stream->options->values, sys, fd) : 0;
+	bool is_connected;
 
 	if (r >= 0)
 		r = bind_source(sys, fd, &stream->connecting->source);
 	if (r < 0)
 		return r;
-	/*
-	 * Interrupted, it goes on all the same (connect(2)). One that succeeds at once is writable
-	 * at once.
-	 */
+	/* Interrupted, it goes on all the same (connect(2)). */
 	if (sys->connect(fd, &address->socket.any, address->length) < 0 && errno != EINPROGRESS &&
 		errno != EINTR)
 		return -errno;
 	rota_target_init(&stream->target, &connect_target_ops, fd);
-	r = rota__target_start_socket(stream->ctx, &stream->target, ROTA_WRITABLE);
+	r = ask_peer(stream);
+	is_connected = r == 0;
+	if (r != -ECONNREFUSED)
+		r = rota__target_start_socket(stream->ctx, &stream->target,
+			is_connected ? ROTA_READABLE : ROTA_WRITABLE);
 	if (r < 0)
 		stream->target.fd = -1;
-	return r;
+	return r < 0 ? r : is_connected;
 }
 
 static void
@@ -152,6 +163,11 @@ attempt(struct rota_stream *stream)
 	int r = fd < 0 ? -errno : begin(stream, fd);
 
 	stream->retry = ROTA_NEVER;
+	if (r > 0) {
+		rota__stream_forget_opening(stream);
+		stream->target.ops = &rota__stream_target_ops;
+		rota__stream_make_busy(stream);
+	}
 	if (r >= 0)
 		return;
 	if (fd >= 0) {
@@ -199,7 +215,7 @@ make(struct rota_context *ctx, const struct rota_address *address,
 
 	if (connecting == NULL)
 		return -ENOMEM;
-	r = rota__options_new(values, &options);
+	r = rota__options_share(values, &rota__tcp(ctx)->connect_options, &options);
 	if (r >= 0) {
 		r = rota__stream_new(ctx, options, options->values.connect_timeout, ret_stream);
 		rota__options_unref(options); /* the stream has its own reference */

@@ -8,6 +8,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "options.h"
+
 #include "adopt.h"
 
 /* systemd's way: a socket that already listens, inherited as descriptor fd. */
@@ -49,6 +51,8 @@ set_options(const struct rota_sys_ops *sys, int fd, int family,
 		r = set_flag(sys, fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (r >= 0 && family == AF_INET6)
 		r = set_flag(sys, fd, IPPROTO_IPV6, IPV6_V6ONLY, options->v6_only);
+	if (r >= 0 && family != AF_UNIX)
+		r = rota__options_apply(&options->stream, sys, fd);
 	if (r >= 0 && options->reuse_port)
 		r = set_flag(sys, fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	return r;
@@ -125,12 +129,9 @@ rota__listening_open(struct rota__listening *listening, const struct rota_sys_op
 	int fd;
 	int r;
 
-	*listening = (struct rota__listening){ .is_tcp = family == AF_INET || family == AF_INET6 };
-	if (address->fd >= 0) {
-		/* as far as is known: options that do not fit are not set */
-		listening->is_tcp = true;
+	*listening = (struct rota__listening){ .is_inherited = address->fd >= 0 };
+	if (listening->is_inherited)
 		return adopt(sys, address->fd);
-	}
 	fd = sys->socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;

@@ -14,7 +14,7 @@
 #include "sys.h"
 
 struct rota__listening {
-	bool is_tcp;
+	bool is_inherited; /* so what it accepts has other options than ours */
 	/*
 	 * The unix path that was bound, removed at the end if it is still that file; "" without
 	 * one.

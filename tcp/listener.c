@@ -164,15 +164,15 @@ adopt(struct rota_listener *listener, int fd)
 {
 	struct rota_context *ctx = listener->ctx;
 	struct rota_stream *stream;
-	int r = rota__stream_take(ctx, fd, listener->options, &rota__stream_target_ops, &stream);
+	int r = rota__stream_take(ctx, fd, listener->options, &stream);
 
 	if (r < 0) {
 		drop(listener, fd);
 		return r;
 	}
-	if (listener->listening.is_tcp)
-		/* fails only where the peer is gone */
-		(void)rota__options_apply(listener->options, ctx->sys, fd);
+	if (listener->listening.is_inherited)
+		/* Fails where the peer is gone, or it is no TCP at all. */
+		(void)rota__options_apply(&listener->options->values, ctx->sys, fd);
 	if (listener->handlers->on_accept != NULL)
 		listener->handlers->on_accept(listener, stream, listener->userdata);
 	if (stream->state == ROTA__CONNECTING)

@@ -53,6 +53,26 @@ rota__options_new(const struct rota_stream_options *values, struct rota__options
 	return 0;
 }
 
+int
+rota__options_share(const struct rota_stream_options *values, struct rota__options **last,
+	struct rota__options **ret_options)
+{
+	struct rota__options *options;
+	int r;
+
+	/* Bytes between members may differ: then there is one more copy. */
+	if (*last == NULL || values == NULL ||
+		memcmp(values, &(*last)->values, sizeof *values) != 0) {
+		r = rota__options_new(values, &options);
+		if (r < 0)
+			return r;
+		rota__options_unref(*last);
+		*last = options;
+	}
+	*ret_options = rota__options_ref(*last);
+	return 0;
+}
+
 struct rota__options *
 rota__options_ref(struct rota__options *options)
 {
@@ -90,9 +110,8 @@ apply_keepalive(const struct rota_stream_options *o, const struct rota_sys_ops *
 }
 
 int
-rota__options_apply(const struct rota__options *options, const struct rota_sys_ops *sys, int fd)
+rota__options_apply(const struct rota_stream_options *o, const struct rota_sys_ops *sys, int fd)
 {
-	const struct rota_stream_options *o = &options->values;
 	int r = 0;
 
 	if (o->nodelay)

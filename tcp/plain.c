@@ -41,8 +41,10 @@ plain_write(struct rota_stream *stream, const struct iovec *parts, int count)
 }
 
 static int
-plain_end(struct rota_stream *stream)
+plain_end(struct rota_stream *stream, bool is_last)
 {
+	if (is_last)
+		return 0; /* close(2) says it too */
 	return stream->ctx->sys->shutdown(stream->target.fd, SHUT_WR) < 0 ? -errno : 0;
 }
 

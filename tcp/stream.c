@@ -24,7 +24,7 @@ rota__stream_make_busy(struct rota_stream *stream)
 {
 	struct rota__tcp *tcp = rota__tcp(stream->ctx);
 
-	if (stream->state == ROTA__ENDED || stream->state == ROTA__CONNECTING)
+	if (stream->state == ROTA__ENDED || (stream->flags & ROTA__OPENING) != 0)
 		return;
 	rota__list_remove(&stream->link);
 	rota__list_append(&tcp->busy, &stream->link);
@@ -116,14 +116,8 @@ on_time(struct rota_context *ctx, struct rota_timer *timer)
 	enum rota_reason reason;
 	rota_time due;
 
-	if (stream->phase == ROTA_PHASE_CONNECT) {
+	if ((stream->flags & ROTA__OPENING) != 0 && stream->phase == ROTA_PHASE_CONNECT) {
 		rota__connect_on_time(stream, now);
-		return 0;
-	}
-	/* It was adopted, and nothing more is waited for. */
-	if (stream->state == ROTA__CONNECTING && (stream->flags & ROTA__OPENING) == 0) {
-		rota__timer_restart(ctx, timer, stream->deadline);
-		rota__stream_open(stream);
 		return 0;
 	}
 	due = next_timeout(stream, &reason);
@@ -276,11 +270,12 @@ tell(struct rota_stream *stream)
 static void
 end_output(struct rota_stream *stream)
 {
-	const unsigned both = ROTA__INPUT_END | ROTA__OUTPUT_END;
+	bool is_last = (stream->flags & ROTA__INPUT_END) != 0 &&
+		(stream->state == ROTA__CLOSING || (stream->flags & ROTA__END_TOLD) != 0);
 
 	if ((stream->flags & (ROTA__ENDING | ROTA__OUTPUT_END)) == ROTA__ENDING &&
 		stream->output == NULL) {
-		int r = stream->transport->end(stream);
+		int r = stream->transport->end(stream, is_last);
 
 		/* Not connected: the peer is gone, and reading tells how. */
 		if (r < 0 && r != -ENOTCONN) {
@@ -290,9 +285,7 @@ end_output(struct rota_stream *stream)
 		stream->flags |= ROTA__OUTPUT_END;
 		begin_half_closed(stream);
 	}
-	if ((stream->flags & both) != both)
-		return;
-	if (stream->state == ROTA__CLOSING || (stream->flags & ROTA__END_TOLD) != 0) {
+	if (is_last && (stream->flags & ROTA__OUTPUT_END) != 0) {
 		stream->phase = ROTA_PHASE_CLOSING;
 		rota__stream_finish(stream, ROTA_REASON_CLEAN, 0);
 	}
@@ -330,6 +323,10 @@ rota__stream_attend(struct rota_stream *stream)
 {
 	if (stream->state == ROTA__ENDED)
 		return;
+	if (stream->state == ROTA__CONNECTING) {
+		rota__stream_open(stream);
+		return;
+	}
 	rota__output_write_queue(stream);
 	tell(stream);
 	rota__output_write_queue(stream);

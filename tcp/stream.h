@@ -58,8 +58,11 @@ struct rota__transport {
 	 * now.
 	 */
 	ssize_t (*write)(struct rota_stream *stream, const struct iovec *parts, int count);
-	/* Tells the peer that nothing more will come. 0 or a negative error. */
-	int (*end)(struct rota_stream *stream);
+	/*
+	 * Tells the peer that nothing more will come; is_last: as the last thing before the socket
+	 * is closed. 0 or a negative error.
+	 */
+	int (*end)(struct rota_stream *stream, bool is_last);
 };
 
 extern const struct rota__transport rota__plain;

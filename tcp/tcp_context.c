@@ -197,6 +197,7 @@ static void
 free_tcp(struct rota_context *ctx, struct rota__layer *layer)
 {
 	ctx->layer = NULL;
+	rota__options_unref(tcp_of(layer)->connect_options);
 	rota__free(tcp_of(layer));
 }
 

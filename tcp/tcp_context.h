@@ -10,6 +10,7 @@
 
 struct rota_stream;
 struct rota__chunk;
+struct rota__options;
 struct rota__drain;
 
 /* Most that a stream reads, and gathers before it writes, in one turn. */
@@ -33,6 +34,8 @@ struct rota__tcp {
 	size_t paused_listeners;
 
 	struct rota__drain *drain; /* NULL: there is none */
+
+	struct rota__options *connect_options; /* of the last connection that was begun */
 
 	/* Chunks that are done, and whose release is due, in a turn. */
 	struct rota__chunk *released;

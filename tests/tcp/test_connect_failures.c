@@ -104,6 +104,17 @@ reporting_getsockopt(int fd, int level, int name, void *value, socklen_t *length
 	return r;
 }
 
+/* So that it is asked: a connection that stands at once is known by its peer. */
+static int
+unknowing_getpeername(int fd, struct sockaddr *address, socklen_t *length)
+{
+	(void)fd;
+	(void)address;
+	(void)length;
+	errno = ENOTCONN;
+	return -1;
+}
+
 static const struct {
 	int error;
 	enum rota_reason reason;
@@ -124,6 +135,7 @@ connect__each_error__has_its_reason(void **state)
 	int listening = raw_listen("127.0.0.1:0", 64, text);
 
 	sys.getsockopt = reporting_getsockopt;
+	sys.getpeername = unknowing_getpeername;
 	for (size_t i = 0; i < sizeof meanings / sizeof meanings[0]; i++) {
 		const struct rota_sys_ops *before = ctx->sys;
 
