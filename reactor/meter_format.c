@@ -86,15 +86,14 @@ rounded(rota_time time)
 static struct name
 quoted(const char *name)
 {
-	struct name quoted;
+	struct name quoted = { "" };
 	char *to = quoted.text;
 
-	for (size_t i = 0; name[i] != '\0' && i < NAME_MAX - 1; i++) {
+	for (size_t i = 0; i < NAME_MAX - 1 && name[i] != '\0'; i++) {
 		if (name[i] == '"' || name[i] == '\\')
 			*to++ = '\\';
 		*to++ = (char)(name[i] >= ' ' && name[i] <= '~' ? name[i] : '?');
 	}
-	*to = '\0';
 	return quoted;
 }
 
