@@ -54,17 +54,20 @@ int proxy_read_options(struct proxy_options *options, int argc, char **argv);
 /* The log: see proxy_log.c. */
 
 struct proxy_log {
-	int fd;
-	uint64_t lost; /* lines that found no room */
-	size_t start;  /* what is written already */
+	struct rota_target target; /* started while it takes nothing, to go on when it does */
+	uint64_t lost;             /* lines that found no room */
+	size_t start;              /* what is written already */
 	size_t used;
 	char bytes[4 << 20]; /* what the lines of some ten thousand that end at once take */
 };
 
 struct proxy_passage;
 
+void proxy_log_init(struct proxy_log *log, int fd);
 void proxy_log_line(struct proxy_log *log, const char *line, size_t len);
-/* Writes what can be written within the time (0: at once). */
+/* Writes what can be written now; a turn comes when there can be more. */
+void proxy_log_turn(struct proxy_log *log, struct rota_context *ctx);
+/* Writes what can be written without waiting longer than timeout for its reader. */
 void proxy_log_flush(struct proxy_log *log, rota_time timeout);
 /* The line of a passage that is over. */
 void proxy_log_passage(const struct proxy_passage *passage, const struct rota_relay_result *result);

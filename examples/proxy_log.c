@@ -13,6 +13,24 @@
 #include <time.h>
 #include <unistd.h>
 
+/* There is room again: writing is what is done before each wait anyway. */
+static int
+on_ready(struct rota_context *ctx, struct rota_target *target, unsigned events)
+{
+	(void)ctx;
+	(void)target;
+	(void)events;
+	return 0;
+}
+
+void
+proxy_log_init(struct proxy_log *log, int fd)
+{
+	static const struct rota_target_ops ops = { .name = "log", .on_ready = on_ready };
+
+	rota_target_init(&log->target, &ops, fd);
+}
+
 static bool
 append(struct proxy_log *log, const char *line, size_t len)
 {
@@ -55,10 +73,11 @@ is_writable(int fd, rota_time timeout)
 void
 proxy_log_flush(struct proxy_log *log, rota_time timeout)
 {
-	while (log->start < log->used && is_writable(log->fd, timeout)) {
+	int fd = log->target.fd;
+
+	while (log->start < log->used && is_writable(fd, timeout)) {
 		size_t len = log->used - log->start;
-		ssize_t n =
-			write(log->fd, log->bytes + log->start, len < PIPE_BUF ? len : PIPE_BUF);
+		ssize_t n = write(fd, log->bytes + log->start, len < PIPE_BUF ? len : PIPE_BUF);
 
 		if (n >= 0)
 			log->start += (size_t)n;
@@ -69,6 +88,17 @@ proxy_log_flush(struct proxy_log *log, rota_time timeout)
 	}
 	if (log->start == log->used)
 		log->start = log->used = 0;
+}
+
+void
+proxy_log_turn(struct proxy_log *log, struct rota_context *ctx)
+{
+	proxy_log_flush(log, 0);
+	/* It fails for what always takes all, or when it is started already. */
+	if (log->used > 0)
+		(void)rota_target_start(ctx, &log->target, ROTA_WRITABLE);
+	else
+		rota_target_stop(ctx, &log->target);
 }
 
 /* "idle-timeout", or "system(EMFILE)": with the error of those that do not tell it themselves. */

@@ -175,7 +175,7 @@ proxy_drain(struct program *program)
 static void
 proxy_turn(struct program *program)
 {
-	proxy_log_flush(&rota_container_of(program, struct proxy, program)->log, 0);
+	proxy_log_turn(&rota_container_of(program, struct proxy, program)->log, program->ctx);
 }
 
 /* After program_open, which has raised the limit of descriptors. */
@@ -218,7 +218,7 @@ int
 main(int argc, char **argv)
 {
 	static struct proxy_options options;
-	static struct proxy proxy = { .options = &options, .log.fd = STDOUT_FILENO };
+	static struct proxy proxy = { .options = &options };
 	int status;
 
 	if (program_answers(PROXY_NAME, help, argc, argv, &status))
@@ -228,6 +228,7 @@ main(int argc, char **argv)
 	status = proxy_read_options(&options, argc, argv);
 	if (status != 0)
 		return status;
+	proxy_log_init(&proxy.log, STDOUT_FILENO);
 	proxy_targets_init(&proxy.targets, &options);
 	return proxy_run(&proxy);
 }

@@ -147,9 +147,13 @@ class Process:
     def logged(self, count):
         """Waits until rota-proxy has told of so many connections on stdout; returns what of each."""
         def lines():
-            complete = self.out[:self.out.rfind("\n") + 1].splitlines()
-            return complete if len(complete) >= count else None
-        found = poll(lines, f"{self} logs {count} lines")
+            found = self.out[:self.out.rfind("\n") + 1].splitlines()
+            return found if len(found) >= count else None
+        try:
+            found = poll(lines, "")
+        except Failure:
+            raise Failure(f"{self} logs {self.out.count(chr(10))} lines instead of {count}; "
+                          f"stderr: {shorten(self.err)}") from None
         check_equal(len(found), count, "lines in the log")
         return [dict(word.split("=", 1) for word in line.split(" ")) for line in found]
 
