@@ -81,14 +81,28 @@ on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 	libev->armed = STOPPED;
 }
 
+/*
+ * After something to be watched has changed, libev is about to wait, though it may just have learnt
+ * that the kernel refuses a descriptor: it would tell that only when the wait is over.
+ */
+static void
+on_wait(struct ev_loop *loop)
+{
+	struct rota_context *ctx = ev_userdata(loop);
+
+	ev_set_loop_release_cb(loop, NULL, NULL); /* until something changes again */
+	if (ev_pending_count(loop) > 0 && libev_of(ctx)->timeout > 0)
+		rota__wake_up(ctx);
+}
+
 static void
 on_replaced(struct ev_loop *loop, ev_fork *fork, int events)
 {
 	struct libev *libev = rota_container_of(fork, struct libev, fork);
 
-	(void)loop;
 	(void)events;
 	libev->is_replaced = true;
+	ev_set_loop_release_cb(loop, on_wait, NULL);
 }
 
 static void
@@ -97,19 +111,6 @@ on_embedded(struct ev_loop *loop, ev_embed *embed, int events)
 	(void)loop;
 	(void)embed;
 	(void)events;
-}
-
-/*
- * libev is about to wait, though it has just learnt that the kernel refuses a descriptor: it would
- * tell that only when the wait is over.
- */
-static void
-on_wait(struct ev_loop *loop)
-{
-	struct rota_context *ctx = ev_userdata(loop);
-
-	if (ev_pending_count(loop) > 0 && libev_of(ctx)->timeout > 0)
-		rota__wake_up(ctx);
 }
 
 /*
@@ -191,7 +192,6 @@ libev_open(struct rota_context *ctx, void *argument)
 	ev_fork_init(&libev->fork, on_replaced);
 	ev_fork_start(libev->loop, &libev->fork);
 	ev_set_userdata(libev->loop, ctx);
-	ev_set_loop_release_cb(libev->loop, on_wait, NULL);
 	rota__reserve_leave();
 	return 0;
 fail:
@@ -331,6 +331,7 @@ libev_watch(struct rota_context *ctx, struct rota_target *target, unsigned from)
 		ev_io_modify(io, target->interest);
 	if (target->interest != 0)
 		ev_io_start(libev->loop, io);
+	ev_set_loop_release_cb(libev->loop, on_wait, NULL);
 	rota__reserve_leave();
 	return 0;
 }
