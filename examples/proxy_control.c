@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LONGEST_LINE 256
+#define LONGEST_LINE ((size_t)256)
 #define MOST_WORDS 4
 
 /* Peers' bytes, fit for a line. */
@@ -191,7 +191,7 @@ proxy_control_address(const char *path, struct rota_address *ret_address)
 		return -ENOENT;
 	if (strlen(path) >= sizeof(name.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(name.sun_path, path);
+	memcpy(name.sun_path, path, strlen(path));
 	return rota_address_from_sockaddr((struct sockaddr *)&name, sizeof(name), ret_address);
 }
 

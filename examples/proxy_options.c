@@ -7,7 +7,7 @@
 #include <getopt.h>
 #include <string.h>
 
-#define DAY (24 * 60 * ROTA_MINUTE)
+#define DAY (ROTA_MINUTE * 60 * 24)
 
 enum {
 	LISTEN = 1,
