@@ -506,9 +506,9 @@ adopt__without_timeouts__keeps_its_timers_place(void **state)
 	close(pair[1]);
 }
 
-/* Its timer is not due for a while: what comes opens it. */
+/* Whatever its timer says. */
 static void
-adopt__clock_goes_back__opens_when_something_comes(void **state)
+adopt__clock_goes_back__opens_all_the_same(void **state)
 {
 	struct rota_context *ctx = context_of(state);
 	int peer;
@@ -636,7 +636,7 @@ main(void)
 		rig_test(adopt__while_the_context_is_freed__is_refused),
 		rig_test_simulated(adopt__turns_come_late__opens_all_the_same),
 		rig_test_simulated(adopt__without_timeouts__keeps_its_timers_place),
-		rig_test_simulated(adopt__clock_goes_back__opens_when_something_comes),
+		rig_test_simulated(adopt__clock_goes_back__opens_all_the_same),
 		rig_test_simulated(proxy_receive__of_an_adopted_stream__has_a_handshake_timeout),
 		rig_test(adopt__the_system_says_no__says_it_too),
 		cmocka_unit_test(adopt__something_fails__belongs_to_exactly_one),
