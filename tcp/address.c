@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Addresses: between text, sockaddr and struct rota_address.
+ * Addresses: from text and sockaddr; address_format.c has the way back.
  *
  * This is not a resolver: what could be the name of a host is recognised, so that the error can
  * say so, and left alone. The parser reads nothing behind the text's NUL, no more of a long text
@@ -14,16 +14,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <net/if.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <rota/errors.h>
-
-#define UNIX_PREFIX "unix:"
-#define FD_PREFIX "fd:"
 
 /* Decimal digits of 65535, and of INT_MAX and UINT32_MAX. */
 #define PORT_DIGITS 5
@@ -31,21 +26,6 @@
 
 /* The longest name of a host (RFC 1035, 2.3.4), which is longer than any numeric one. */
 #define HOST_MAX 253
-
-#define DIGITS "0123456789"
-#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-#define NAME_SIGNS "-_."
-#define NAME_BYTES LETTERS DIGITS NAME_SIGNS
-
-/* Where the name begins in a sockaddr_un, and how much of it there can be. */
-#define UNIX_HEAD offsetof(struct sockaddr_un, sun_path)
-#define UNIX_SPACE sizeof(((struct sockaddr_un *)0)->sun_path)
-
-/* The text of a unix name and its NUL, when each byte needs an escape. */
-#define ESCAPED_MAX (4 * UNIX_SPACE + 1)
-
-_Static_assert(sizeof(UNIX_PREFIX) - 1 + ESCAPED_MAX <= ROTA_ADDRESS_TEXT,
-	"ROTA_ADDRESS_TEXT holds any address");
 
 /* Not ctype.h's, which follows the locale. */
 static bool
@@ -348,12 +328,8 @@ rota_address_from_sockaddr(const struct sockaddr *socket, socklen_t length,
 	return r;
 }
 
-/*
- * How many bytes of sun_path are the name: with the NUL that an abstract one begins with, without
- * that which ends a path. Never more than there are, whatever length a user has put there.
- */
-static size_t
-unix_name_length(const struct rota_address *address)
+size_t
+rota__address_name_length(const struct rota_address *address)
 {
 	const struct sockaddr_un *un = &address->socket.un;
 	size_t space = address->length > UNIX_HEAD ? address->length - UNIX_HEAD : 0;
@@ -363,104 +339,6 @@ unix_name_length(const struct rota_address *address)
 	if (space == 0 || un->sun_path[0] == '\0')
 		return space;
 	return strnlen(un->sun_path, space);
-}
-
-static bool
-is_plain(char c)
-{
-	return c >= ' ' && c <= '~' && c != '\\';
-}
-
-/*
- * Writes the name's text, at most four bytes for each of its own, and a NUL. A path that begins
- * with @ has that escaped too, or it would be read back as an abstract name.
- */
-static void
-escape_name(const char *name, size_t length, char *text)
-{
-	static const char hex[] = "0123456789abcdef";
-	size_t i = 0;
-
-	if (length > 0 && name[i] == '\0') {
-		*text++ = '@';
-		i++;
-	}
-	for (; i < length; i++) {
-		if (is_plain(name[i]) && (i > 0 || name[i] != '@')) {
-			*text++ = name[i];
-			continue;
-		}
-		*text++ = '\\';
-		*text++ = 'x';
-		*text++ = hex[(unsigned char)name[i] >> 4];
-		*text++ = hex[(unsigned char)name[i] & 15];
-	}
-	*text = '\0';
-}
-
-static void
-format_unix(const struct rota_address *address, char *buffer, size_t size)
-{
-	char name[ESCAPED_MAX];
-
-	escape_name(address->socket.un.sun_path, unix_name_length(address), name);
-	snprintf(buffer, size, UNIX_PREFIX "%s", name);
-}
-
-/*
- * Whether the name of an interface can stand in a text, and is read back as one. The kernel allows
- * digits only, and bytes that a terminal would obey.
- */
-static bool
-is_plain_scope(const char *name)
-{
-	return name[strspn(name, NAME_BYTES)] == '\0' && !is_number(name);
-}
-
-/* An interface that has gone, or whose name is not plain, is told by its number. */
-static void
-format_in6(const struct sockaddr_in6 *in6, char *buffer, size_t size)
-{
-	const unsigned port = ntohs(in6->sin6_port);
-	const uint32_t scope = in6->sin6_scope_id;
-	char host[INET6_ADDRSTRLEN];
-	char name[IF_NAMESIZE];
-
-	inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
-	if (scope == 0)
-		snprintf(buffer, size, "[%s]:%u", host, port);
-	else if (if_indextoname(scope, name) && is_plain_scope(name))
-		snprintf(buffer, size, "[%s%%%s]:%u", host, name, port);
-	else
-		snprintf(buffer, size, "[%s%%%" PRIu32 "]:%u", host, scope, port);
-}
-
-static void
-format_in(const struct sockaddr_in *in, char *buffer, size_t size)
-{
-	char host[INET_ADDRSTRLEN];
-
-	inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
-	snprintf(buffer, size, "%s:%u", host, (unsigned)ntohs(in->sin_port));
-}
-
-/* A family that is none of ours was put there by hand; its text is no address either. */
-const char *
-rota_address_format(const struct rota_address *address, char *buffer, size_t size)
-{
-	const sa_family_t family = address->socket.any.sa_family;
-
-	if (address->fd >= 0)
-		snprintf(buffer, size, FD_PREFIX "%d", address->fd);
-	else if (family == AF_INET)
-		format_in(&address->socket.in, buffer, size);
-	else if (family == AF_INET6)
-		format_in6(&address->socket.in6, buffer, size);
-	else if (family == AF_UNIX)
-		format_unix(address, buffer, size);
-	else
-		snprintf(buffer, size, "family:%u?", (unsigned)family);
-	return buffer;
 }
 
 static bool
@@ -480,9 +358,9 @@ is_equal_in6(const struct sockaddr_in6 *a, const struct sockaddr_in6 *b)
 static bool
 is_equal_unix(const struct rota_address *a, const struct rota_address *b)
 {
-	const size_t length = unix_name_length(a);
+	const size_t length = rota__address_name_length(a);
 
-	return length == unix_name_length(b) &&
+	return length == rota__address_name_length(b) &&
 		memcmp(a->socket.un.sun_path, b->socket.un.sun_path, length) == 0;
 }
 

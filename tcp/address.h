@@ -7,6 +7,24 @@
 
 #include <rota/address.h>
 
+/* How the text of an address may begin, and what the names in it are made of. */
+#define UNIX_PREFIX "unix:"
+#define FD_PREFIX "fd:"
+#define DIGITS "0123456789"
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+#define NAME_SIGNS "-_."
+#define NAME_BYTES LETTERS DIGITS NAME_SIGNS
+
+/* Where the name begins in a sockaddr_un, and how much of it there can be. */
+#define UNIX_HEAD offsetof(struct sockaddr_un, sun_path)
+#define UNIX_SPACE sizeof(((struct sockaddr_un *)0)->sun_path)
+
+/*
+ * How many bytes of sun_path are the name: with the NUL that an abstract one begins with, without
+ * that which ends a path. Never more than there are, whatever length a user has put there.
+ */
+size_t rota__address_name_length(const struct rota_address *address);
+
 /*
  * The unix socket that has no name: what an unbound socket's address is, and nothing to listen on
  * or to connect to.
