@@ -181,7 +181,7 @@ struct proxy_passage *proxy_passage_new(struct proxy_listener *listener,
 void proxy_passage_route(struct proxy_passage *passage);
 /* Resets both sides. */
 void proxy_passage_abort(struct proxy_passage *passage);
-/* The address of its target; none is "-". */
+/* The same for the address of its target. */
 const char *proxy_passage_target(const struct proxy_passage *passage, char *buffer);
 
 /* Control */

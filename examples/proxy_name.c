@@ -91,7 +91,7 @@ proxy_name_format(const struct proxy_name *name, char *buffer)
 	struct rota_address address;
 
 	if (name->family == AF_UNSPEC)
-		return "-";
+		return memcpy(buffer, "-", sizeof("-"));
 	proxy_name_get(name, &address);
 	return proxy_format(&address, buffer);
 }

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 const char *
 proxy_passage_target(const struct proxy_passage *passage, char *buffer)
@@ -15,7 +16,7 @@ proxy_passage_target(const struct proxy_passage *passage, char *buffer)
 	const struct proxy *proxy = passage->listener->proxy;
 
 	if (passage->target == PROXY_NO_TARGET)
-		return "-";
+		return memcpy(buffer, "-", sizeof("-"));
 	if (proxy->options->original)
 		return proxy_name_format(&passage->original, buffer);
 	return proxy_format(&proxy->targets.all[passage->target].address, buffer);

@@ -33,6 +33,8 @@ passage_state(const struct proxy_passage *passage)
 {
 	if (passage->relay)
 		return "open";
+	if (passage->routed == 0)
+		return "waiting"; /* for its PROXY header */
 	return passage->server ? "connecting" : "ending";
 }
 
