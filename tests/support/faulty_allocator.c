@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The faulty allocator: realloc(3) behind some counters, which are atomic because threads allocate.
+ * Bytes are counted as they were asked for: of what malloc gives, equal blocks differ a little.
  */
 #include "faulty_allocator.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 
 #include <rota/allocator.h>
@@ -38,23 +38,43 @@ count(int64_t blocks, int64_t bytes)
 	__atomic_add_fetch(&state.bytes, bytes, __ATOMIC_RELAXED);
 }
 
+/* Before each block. The mark is what a write in front of the block destroys. */
+struct header {
+	_Alignas(max_align_t) size_t size;
+	size_t mark;
+};
+
+#define MARK ((size_t)0xb10c5afeb10c5afe)
+
+static struct header *
+header_of(void *pointer)
+{
+	struct header *header = (struct header *)pointer - 1;
+
+	if (header->mark != (MARK ^ header->size))
+		abort();
+	return header;
+}
+
 static void *
 faulty_realloc(void *pointer, size_t size)
 {
-	int64_t before = (int64_t)malloc_usable_size(pointer);
-	void *block;
+	struct header *header = pointer != NULL ? header_of(pointer) : NULL;
+	int64_t before = header != NULL ? (int64_t)header->size : 0;
 
 	if (size == 0) {
 		count(pointer != NULL ? -1 : 0, -before);
-		free(pointer);
+		free(header);
 		return NULL;
 	}
-	if (is_to_fail())
+	if (is_to_fail() || size > PTRDIFF_MAX - sizeof *header)
 		return NULL;
-	block = realloc(pointer, size);
-	if (block != NULL)
-		count(pointer == NULL ? 1 : 0, (int64_t)malloc_usable_size(block) - before);
-	return block;
+	header = realloc(header, sizeof *header + size);
+	if (header == NULL)
+		return NULL;
+	*header = (struct header){ .size = size, .mark = MARK ^ size };
+	count(pointer == NULL ? 1 : 0, (int64_t)size - before);
+	return header + 1;
 }
 
 void
