@@ -6,9 +6,11 @@
 #include <rota/connect.h>
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <rota/errors.h>
@@ -171,6 +173,104 @@ connect__two_ends_of_one_context__see_each_others_addresses(void **state)
 	rota_stream_abort(end->stream);
 	assert_int_equal(rota_stream_peer(end->stream, &peer), -ENOTCONN);
 	assert_int_equal(rota_stream_local(end->stream, &local), -ENOTCONN);
+}
+
+/* At once: a connection to this machine mostly stands before connect(2) returns. */
+
+static void
+connect__stands_at_once__opens_in_the_next_turn(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct end *end = make_ends(1);
+	char text[ROTA_ADDRESS_TEXT];
+	int listening = raw_listen(unix_text(), 4, text);
+
+	assert_int_equal(end_connect(ctx, end, text, NULL), 0);
+	assert_int_equal(end->told[END_OPEN], 0);
+	assert_false(rota_stream_is_open(end->stream));
+	assert_int_equal(rota_dispatch_once(ctx, 10 * ROTA_SECOND, NULL), 1);
+	assert_int_equal(end->told[END_OPEN], 1);
+	check_works(ctx, end, raw_accept(listening));
+	close(listening);
+}
+
+static void
+connect__stands_at_once_and_turns_come_late__opens(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct end *end = make_ends(1);
+	char text[ROTA_ADDRESS_TEXT];
+	int listening = raw_listen(unix_text(), 4, text);
+
+	assert_int_equal(end_connect(ctx, end, text, NULL), 0);
+	sim_advance(ctx, 10 * ROTA_MINUTE);
+	check_works(ctx, end, raw_accept(listening));
+	close(listening);
+}
+
+/* Options */
+
+static int
+option_of(const struct rota_stream *stream, int level, int name)
+{
+	int value = -1;
+	socklen_t length = sizeof value;
+
+	assert_int_equal(getsockopt(rota_stream_fd(stream), level, name, &value, &length), 0);
+	return value;
+}
+
+static void
+connect__other_options_than_before__has_its_own(void **state)
+{
+	static const unsigned idles[] = { 77, 78, 78, 77 };
+	struct rota_context *ctx = context_of(state);
+	struct rota_stream_options options = end_options();
+	struct end *ends = make_ends(4);
+	struct rota_stream *stream;
+	char text[ROTA_ADDRESS_TEXT];
+	int listening = raw_listen("127.0.0.1:0", 8, text);
+
+	for (int i = 0; i < 4; i++) {
+		options.keepalive_idle = idles[i];
+		assert_int_equal(end_connect(ctx, &ends[i], text, &options), 0);
+		assert_int_equal(option_of(ends[i].stream, IPPROTO_TCP, TCP_KEEPIDLE),
+			(int)idles[i]);
+	}
+	assert_int_equal(rota_connect(ctx, text, NULL, NULL, &stream), 0);
+	assert_int_equal(option_of(stream, SOL_SOCKET, SO_KEEPALIVE), 0);
+	for (int i = 0; i < 4; i++)
+		check_works(ctx, &ends[i], raw_accept(listening));
+	close(listening);
+}
+
+/* How many blocks of memory one more connection has. */
+static int64_t
+blocks_of_one(struct rota_context *ctx, const char *text, const struct rota_stream_options *options)
+{
+	struct end *end = make_ends(1);
+	int64_t before = faulty_allocator_live();
+
+	assert_int_equal(end_connect(ctx, end, text, options), 0);
+	wait_for(ctx, &end->told[END_OPEN], 1);
+	return faulty_allocator_live() - before;
+}
+
+static void
+connect__same_options_as_before__shares_their_copy(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct rota_stream_options options = end_options();
+	char text[ROTA_ADDRESS_TEXT];
+	int listening = raw_listen(unix_text(), 8, text);
+	int64_t blocks;
+
+	(void)blocks_of_one(ctx, text, &options);
+	blocks = blocks_of_one(ctx, text, &options);
+	options.lifetime = ROTA_MINUTE;
+	assert_int_equal(blocks_of_one(ctx, text, &options), blocks + 1);
+	assert_int_equal(blocks_of_one(ctx, text, &options), blocks);
+	close(listening);
 }
 
 /* What is sent before */
@@ -434,6 +534,10 @@ main(void)
 		rig_test(connect__no_options_and_no_handlers__is_a_stream),
 		rig_test(connect__session_bytes__are_there_and_zero),
 		rig_test(connect__two_ends_of_one_context__see_each_others_addresses),
+		rig_test(connect__stands_at_once__opens_in_the_next_turn),
+		rig_test_simulated(connect__stands_at_once_and_turns_come_late__opens),
+		rig_test(connect__other_options_than_before__has_its_own),
+		rig_test(connect__same_options_as_before__shares_their_copy),
 		rig_test(connect__sends_before_it_is_open__arrive_in_order),
 		rig_test(connect__filled_before_it_is_open__drains_once_open),
 		rig_test(connect__ended_before_it_is_open__sends_and_then_ends),

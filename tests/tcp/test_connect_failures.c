@@ -304,8 +304,19 @@ connect_from_there(int fd, const struct sockaddr *address, socklen_t length)
 	return connect(fd, address, length);
 }
 
+static int denials;
+
+/* As if the connection stood only after being asked for so many times. */
+static int
+late_getpeername(int fd, struct sockaddr *address, socklen_t *length)
+{
+	if (denials-- > 0)
+		return unknowing_getpeername(fd, address, length);
+	return rota__sys.getpeername(fd, address, length);
+}
+
 static void
-check_self_connect(struct rota_context *ctx, const char *loopback)
+check_self_connect(struct rota_context *ctx, const char *loopback, bool is_late)
 {
 	struct rota_sys_ops sys = *ctx->sys;
 	const struct rota_sys_ops *before = ctx->sys;
@@ -313,6 +324,8 @@ check_self_connect(struct rota_context *ctx, const char *loopback)
 
 	close(raw_listen(loopback, 1, text));
 	sys.connect = connect_from_there;
+	sys.getpeername = late_getpeername;
+	denials = is_late;
 	ctx->sys = &sys;
 	check_failure(ctx, text, ROTA_REASON_REFUSED, -ECONNREFUSED);
 	ctx->sys = before;
@@ -321,8 +334,10 @@ check_self_connect(struct rota_context *ctx, const char *loopback)
 static void
 connect__to_itself__is_told_as_refused(void **state)
 {
-	check_self_connect(context_of(state), "127.0.0.1:0");
-	check_self_connect(context_of(state), "[::1]:0");
+	for (int is_late = 0; is_late < 2; is_late++) {
+		check_self_connect(context_of(state), "127.0.0.1:0", is_late);
+		check_self_connect(context_of(state), "[::1]:0", is_late);
+	}
 }
 
 /* What makes no sense */

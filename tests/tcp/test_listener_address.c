@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -317,6 +318,37 @@ listen__inherited_descriptor__takes_it(void **state)
 	assert_true(is_there(text));
 }
 
+static void
+check_accepted_has_options(struct rota_context *ctx, const char *text)
+{
+	struct door *door = make_door(make_ends(1), 1);
+	struct rota_listener_options options = door_options();
+	int value = 0;
+	socklen_t length = sizeof value;
+	int peer;
+
+	options.stream.keepalive_idle = 77;
+	assert_int_equal(door_open(ctx, door, text, &options), 0);
+	peer = raw_connect(door->text);
+	wait_for(ctx, &door->ends[0].told[END_OPEN], 1);
+	assert_int_equal(getsockopt(rota_stream_fd(door->ends[0].stream), IPPROTO_TCP, TCP_KEEPIDLE,
+				 &value, &length),
+		0);
+	assert_int_equal(value, 77);
+	close(peer);
+}
+
+static void
+listen__options_of_tcp__are_those_of_what_it_accepts(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	char text[ROTA_ADDRESS_TEXT];
+
+	check_accepted_has_options(ctx, "127.0.0.1:0");
+	check_accepted_has_options(ctx, "[::1]:0");
+	check_accepted_has_options(ctx, fd_text(raw_listen("127.0.0.1:0", 4, text)));
+}
+
 /* It is refused, and still the caller's. */
 static void
 check_not_inherited(struct rota_context *ctx, int fd, int error)
@@ -509,6 +541,7 @@ main(void)
 		rig_test(listen__unix_name_without_a_file__works_and_is_refused_while_in_use),
 		rig_test(listen__fails_after_the_path_was_bound__leaves_no_path),
 		rig_test(listen__inherited_descriptor__takes_it),
+		rig_test(listen__options_of_tcp__are_those_of_what_it_accepts),
 		rig_test(listen__inherited_descriptor_that_does_not_listen__is_refused),
 		rig_test(listen__inherited_descriptor_is_watched_already__is_refused),
 		cmocka_unit_test(listen__inherited_descriptor_and_a_fault__belongs_to_exactly_one),
