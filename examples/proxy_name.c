@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * proxy_name.c - addresses kept in 24 bytes, where a struct rota_address has 136. Only the name of a
- * unix socket, which few peers have, takes memory of its own.
+ * proxy_name.c - addresses kept in 24 bytes, where a struct rota_address has 136. Only the name of
+ * a unix socket, which few peers have, takes memory of its own.
  */
 #include "proxy.h"
 

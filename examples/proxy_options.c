@@ -174,8 +174,8 @@ proxy_read_options(struct proxy_options *options, int argc, char **argv)
 	options->streams = (struct rota_stream_options)ROTA_STREAM_OPTIONS_INIT;
 	options->admission = (struct rota_admission_options)ROTA_ADMISSION_OPTIONS_INIT;
 	/*
-	 * A peer that takes nothing for a while, or goes on when the other has ended, is these two's
-	 * affair: only that no byte comes any more is the end.
+	 * A peer that takes nothing for a while, or goes on when the other has ended, is these
+	 * two's affair: only that no byte comes any more is the end.
 	 */
 	options->streams.write_stall_timeout = ROTA_NEVER;
 	options->streams.half_closed_timeout = ROTA_NEVER;
