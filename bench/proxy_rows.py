@@ -12,7 +12,7 @@ ACTIVE = 64
 class ProxyRow(Row):
     servers = PROXIES
     ratios = ('nginx', 'haproxy')
-    buffer = 16384  # of the peers; some of the larger ones cost them less in bulk
+    buffer = 16384  # of nginx and HAProxy
 
     @staticmethod
     def has(programs, name):
@@ -35,7 +35,7 @@ class ProxyRow(Row):
 class Messages(ProxyRow):
     """CPU time of the proxy per message, which goes to the origin and comes back."""
 
-    rounds = 9
+    rounds = 11
     title = 'messages of 64 B through a proxy and back, 64 connections, one in flight on each'
     key = 'cpu_ns'
     unit = 'ns of CPU per message'
@@ -72,7 +72,7 @@ class Connections(ProxyRow):
 class Bulk(ProxyRow):
     """CPU time of the proxy per byte of a few fast streams, up and then down."""
 
-    rounds = 7
+    rounds = 9
     servers = (*PROXIES, 'haproxy-splice')
     ratios = ('nginx', 'haproxy', 'haproxy-splice')
     title = 'bulk through a proxy: 4 streams to the origin, then 4 from it'
