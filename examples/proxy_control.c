@@ -2,8 +2,8 @@
 /*
  * proxy_control.c - who may ask at --control, and which commands there are. A connection carries
  * one line, and gets one answer: a line "ok", then what was asked for; or a line "error" with what
- * is wrong. Asking is for the user whom the process runs as, and root: the socket is in a directory of
- * that user alone, and peers' credentials are looked at all the same.
+ * is wrong. Asking is for the user whom the process runs as, and root: the socket is in a directory
+ * of that user alone, and peers' credentials are looked at all the same.
  */
 #include "proxy.h"
 
