@@ -55,6 +55,12 @@ sys_getrlimit(int resource, struct rlimit *limit)
 	return getrlimit(resource, limit);
 }
 
+static ssize_t
+sys_splice(int from, int to, size_t size, unsigned flags)
+{
+	return splice(from, NULL, to, NULL, size, flags);
+}
+
 /* By number: glibc has it from 2.36 on. */
 static int
 sys_pidfd_open(pid_t pid, unsigned flags)
@@ -100,6 +106,9 @@ const struct rota_sys_ops rota__sys = {
 	.eventfd = eventfd,
 	.read = read,
 	.write = write,
+	.pipe2 = pipe2,
+	.splice = sys_splice,
+	.sigaction = sigaction,
 	.pidfd_open = sys_pidfd_open,
 	.can_be_polled = sys_can_be_polled,
 	.wait4 = wait4,

@@ -7,6 +7,7 @@
 #ifndef ROTA_PRIVATE_SYS_H
 #define ROTA_PRIVATE_SYS_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -37,6 +38,10 @@ struct rota_sys_ops {
 	int (*eventfd)(unsigned initial, int flags);
 	ssize_t (*read)(int fd, void *bytes, size_t size);
 	ssize_t (*write)(int fd, const void *bytes, size_t size);
+	int (*pipe2)(int fds[2], int flags);
+	/* libc's without the offsets, which neither pipes nor sockets have */
+	ssize_t (*splice)(int from, int to, size_t size, unsigned flags);
+	int (*sigaction)(int number, const struct sigaction *action, struct sigaction *before);
 	int (*pidfd_open)(pid_t pid, unsigned flags);
 	/* not libc's: whether epoll takes the device, which nothing else tells */
 	bool (*can_be_polled)(int fd);

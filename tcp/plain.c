@@ -4,6 +4,7 @@
  * measurably more.
  */
 #include <errno.h>
+#include <fcntl.h>
 
 #include "stream.h"
 
@@ -48,8 +49,33 @@ plain_end(struct rota_stream *stream, bool is_last)
 	return stream->ctx->sys->shutdown(stream->target.fd, SHUT_WR) < 0 ? -errno : 0;
 }
 
+static ssize_t
+move(const struct rota_sys_ops *sys, int from, int to, size_t size)
+{
+	ssize_t n;
+
+	do
+		n = sys->splice(from, to, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+static ssize_t
+plain_splice_from(struct rota_stream *stream, int pipe, size_t size)
+{
+	return move(stream->ctx->sys, stream->target.fd, pipe, size);
+}
+
+static ssize_t
+plain_splice_to(struct rota_stream *stream, int pipe, size_t size)
+{
+	return move(stream->ctx->sys, pipe, stream->target.fd, size);
+}
+
 const struct rota__transport rota__plain = {
 	.read = plain_read,
 	.write = plain_write,
 	.end = plain_end,
+	.splice_from = plain_splice_from,
+	.splice_to = plain_splice_to,
 };

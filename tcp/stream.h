@@ -10,6 +10,7 @@
  *   stream_output.c  sending, gathering, queueing, writing
  *   stream_close.c   every way to end, and on_close
  *   plain.c          the transport that is the socket itself
+ *   pipe.c           pipes that a relay splices by
  */
 #ifndef ROTA_PRIVATE_STREAM_H
 #define ROTA_PRIVATE_STREAM_H
@@ -46,6 +47,7 @@ enum rota__stream_state {
 #define ROTA__OPENING (1u << 11) /* something is waited for before it can be open */
 #define ROTA__DROPPED (1u << 12) /* in a forked child: no on_close */
 #define ROTA__RELAYED (1u << 13) /* taken by a relay */
+#define ROTA__SPLICED (1u << 14) /* which splices what comes from it, where it can */
 
 struct rota__transport {
 	/*
@@ -63,7 +65,15 @@ struct rota__transport {
 	 * is closed. 0 or a negative error.
 	 */
 	int (*end)(struct rota_stream *stream, bool is_last);
+	/*
+	 * As read and write, but into a pipe and out of one. NULL where the bytes have to come into
+	 * this process.
+	 */
+	ssize_t (*splice_from)(struct rota_stream *stream, int pipe, size_t size);
+	ssize_t (*splice_to)(struct rota_stream *stream, int pipe, size_t size);
 };
+
+struct rota__pipe;
 
 extern const struct rota__transport rota__plain;
 
@@ -76,7 +86,10 @@ struct rota__input {
 	char bytes[];
 };
 
-/* One run of output: bytes of its own, or somebody's who is told when they are no longer needed. */
+/*
+ * One run of output: bytes of its own, which stand behind it; somebody's who is told when they are
+ * no longer needed; or what is in a pipe (pipe.h), which is always the first.
+ */
 struct rota__chunk {
 	struct rota__chunk *next;
 	const char *bytes; /* not yet written */
@@ -86,7 +99,7 @@ struct rota__chunk {
 	void *arg;
 	const void *released_bytes;
 	size_t released_len;
-	char own[];
+	bool is_pipe;
 };
 
 /* What waits to be written; there only while something does. */
@@ -176,6 +189,12 @@ extern const struct rota_target_ops rota__stream_target_ops;
 /* relay.c: a relayed stream was dropped. */
 void rota__relay_drop(struct rota_stream *stream);
 
+/*
+ * Passes on what there is, by a pipe. As the transport's read; -ENOTSUP when it has to be read for
+ * once.
+ */
+ssize_t rota__relay_splice(struct rota_stream *stream);
+
 /* stream_input.c */
 void rota__input_read(struct rota_stream *stream);
 void rota__input_offer_kept(struct rota_stream *stream);
@@ -195,6 +214,8 @@ rota__input_kept(const struct rota_stream *stream)
 /* Writes what was gathered, and what is queued. No handler is called. */
 void rota__output_write_gathered(struct rota_stream *stream);
 void rota__output_write_queue(struct rota_stream *stream);
+/* Sends what is in a pipe, which it takes. Nothing is queued, and the stream is open. */
+void rota__output_pour(struct rota_stream *stream, struct rota__pipe *pipe);
 /* Calls the releases that are due. In a turn. */
 void rota__output_release(struct rota__tcp *tcp);
 /* Forgets all that is not written; returns how much it was. */

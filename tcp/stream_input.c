@@ -239,6 +239,13 @@ rota__input_read(struct rota_stream *stream)
 		discard(stream);
 		return;
 	}
+	if ((stream->flags & ROTA__SPLICED) != 0) {
+		n = rota__relay_splice(stream);
+		if (n <= 0 && n != -ENOTSUP)
+			end_input(stream, (int)n);
+		if (n != -ENOTSUP)
+			return;
+	}
 	size = read_size(stream);
 	n = size > 0 ? stream->transport->read(stream, tcp->read_buffer, size) : -EAGAIN;
 	if (n > 0)

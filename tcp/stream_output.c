@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "allocator.h"
-#include "stream.h"
+#include "pipe.h"
 
 #define CHUNK_BYTES ((size_t)4096)
 
@@ -79,7 +79,9 @@ free_chunks(struct rota_context *ctx, struct rota__chunk *chunk)
 		struct rota__chunk *next = chunk->next;
 
 		chunk->next = NULL;
-		if (chunk->release == NULL) {
+		if (chunk->is_pipe) {
+			rota__pipe_put(ctx, rota__pipe_of(chunk));
+		} else if (chunk->release == NULL) {
 			rota__free(chunk);
 		} else {
 			*tcp->released_end = chunk;
@@ -158,9 +160,9 @@ queue_copy(struct rota_stream *stream, const char *bytes, size_t len)
 	}
 	if (chunk != NULL) {
 		*chunk = (struct rota__chunk){
-			.bytes = chunk->own, .len = rest, .room = room - rest
+			.bytes = (char *)(chunk + 1), .len = rest, .room = room - rest
 		};
-		memcpy(chunk->own, bytes + fits, rest);
+		memcpy(chunk + 1, bytes + fits, rest);
 		append_chunk(stream, chunk);
 	}
 	note_full(stream);
@@ -190,12 +192,10 @@ took(struct rota_stream *stream)
 		stream->output->progress = now;
 }
 
-/* Writes parts, all bytes of them; returns how many the kernel took, having noted why not all. */
+/* What a write of so many bytes returned: how many the kernel took, having noted why not all. */
 static size_t
-write_parts(struct rota_stream *stream, const struct iovec *parts, int count, size_t all)
+note_written(struct rota_stream *stream, ssize_t n, size_t all)
 {
-	ssize_t n = stream->transport->write(stream, parts, count);
-
 	if (n == -EAGAIN) {
 		stream->flags |= ROTA__BLOCKED;
 		return 0;
@@ -210,6 +210,21 @@ write_parts(struct rota_stream *stream, const struct iovec *parts, int count, si
 	return (size_t)n;
 }
 
+static size_t
+write_parts(struct rota_stream *stream, const struct iovec *parts, int count, size_t all)
+{
+	return note_written(stream, stream->transport->write(stream, parts, count), all);
+}
+
+static size_t
+write_pipe(struct rota_stream *stream, const struct rota__chunk *chunk)
+{
+	int out = rota__pipe_of(chunk)->out;
+
+	return note_written(stream, stream->transport->splice_to(stream, out, chunk->len),
+		chunk->len);
+}
+
 /* Takes what was written from the queue; returns the chunks that are done. */
 static struct rota__chunk *
 consume(struct rota__output *output, size_t n)
@@ -220,6 +235,7 @@ consume(struct rota__output *output, size_t n)
 	output->bytes -= n;
 	while (*end != NULL && n >= (*end)->len) {
 		n -= (*end)->len;
+		(*end)->len = 0;
 		end = &(*end)->next;
 	}
 	output->first = *end;
@@ -227,7 +243,8 @@ consume(struct rota__output *output, size_t n)
 	if (output->first == NULL)
 		output->last = NULL;
 	if (n > 0) {
-		output->first->bytes += n;
+		if (!output->first->is_pipe)
+			output->first->bytes += n;
 		output->first->len -= n;
 	}
 	return done;
@@ -243,23 +260,35 @@ note_drained(struct rota_stream *stream)
 	stream->flags |= ROTA__OFFER;
 }
 
+/* One write of as many chunks as it may have, whose bytes are *ret_all. */
+static size_t
+write_chunks(struct rota_stream *stream, const struct rota__chunk *chunk, size_t *ret_all)
+{
+	struct iovec parts[WRITE_PARTS];
+	int count = 0;
+
+	for (; chunk != NULL && count < WRITE_PARTS; chunk = chunk->next) {
+		parts[count++] = (struct iovec){ (void *)chunk->bytes, chunk->len };
+		*ret_all += chunk->len;
+	}
+	return write_parts(stream, parts, count, *ret_all);
+}
+
 /* One write of the queue's front; whether all of that was taken and there is more. */
 static bool
 write_queue_once(struct rota_stream *stream)
 {
 	struct rota__output *output = stream->output;
 	struct rota__chunk *chunk = output->first;
-	struct iovec parts[WRITE_PARTS];
 	size_t all = 0;
 	size_t n;
-	int count = 0;
 
-	do {
-		parts[count++] = (struct iovec){ (void *)chunk->bytes, chunk->len };
-		all += chunk->len;
-		chunk = chunk->next;
-	} while (chunk != NULL && count < WRITE_PARTS);
-	n = write_parts(stream, parts, count, all);
+	if (chunk->is_pipe) {
+		all = chunk->len;
+		n = write_pipe(stream, chunk);
+	} else {
+		n = write_chunks(stream, chunk, &all);
+	}
 	if (n == 0)
 		return false;
 	free_chunks(stream->ctx, consume(output, n));
@@ -302,6 +331,25 @@ rota__output_write_gathered(struct rota_stream *stream)
 			parts[i].iov_len - done);
 		n -= done;
 	}
+}
+
+void
+rota__output_pour(struct rota_stream *stream, struct rota__pipe *pipe)
+{
+	struct rota__chunk *chunk = &pipe->chunk;
+
+	chunk->len -= write_pipe(stream, chunk);
+	if (chunk->len > 0 && (stream->flags & ROTA__FAILED) == 0 && output_of(stream) == NULL)
+		rota__stream_fail(stream, ROTA_REASON_SYSTEM, -ENOMEM);
+	if (chunk->len > 0 && (stream->flags & ROTA__FAILED) == 0) {
+		append_chunk(stream, chunk);
+		note_full(stream);
+		rota__stream_make_busy(stream);
+		return;
+	}
+	if (chunk->len > 0)
+		stream->unsent += chunk->len;
+	rota__pipe_put(stream->ctx, pipe);
 }
 
 static bool
@@ -359,6 +407,9 @@ pass_on(struct rota_stream *stream, const char *bytes, size_t len)
 	size_t n = write_parts(stream, &part, 1, len);
 
 	queue_promised(stream, bytes + n, len - n);
+	/* Otherwise there is nothing to attend to, unless it failed, which says so itself. */
+	if (stream->output != NULL)
+		rota__stream_make_busy(stream);
 }
 
 /* Whether a send is refused, and with what. */
@@ -411,7 +462,6 @@ rota_stream_send(struct rota_stream *stream, const void *bytes, size_t len)
 			return gather(stream, tcp, bytes, len);
 		if (is_within_given(tcp, bytes, len)) {
 			pass_on(stream, bytes, len);
-			rota__stream_make_busy(stream);
 			return 0;
 		}
 	}

@@ -11,6 +11,7 @@
 #include "allocator.h"
 #include "drain.h"
 #include "listener.h"
+#include "pipe.h"
 #include "stream.h"
 
 static struct rota__tcp *
@@ -173,6 +174,8 @@ forked(struct rota_context *ctx, struct rota__layer *layer, unsigned flags)
 {
 	struct rota__tcp *tcp = tcp_of(layer);
 
+	/* The parent goes on with its copies. */
+	rota__pipes_close(ctx);
 	drop_ended(&tcp->ended);
 	drop_ended(&tcp->delivered);
 	rota_stream_each(ctx, drop_stream, NULL);
@@ -196,6 +199,7 @@ close_all(struct rota_context *ctx, struct rota__layer *layer)
 static void
 free_tcp(struct rota_context *ctx, struct rota__layer *layer)
 {
+	rota__pipes_close(ctx);
 	ctx->layer = NULL;
 	rota__options_unref(tcp_of(layer)->connect_options);
 	rota__free(tcp_of(layer));

@@ -41,6 +41,11 @@ struct rota__tcp {
 	struct rota__chunk *released;
 	struct rota__chunk **released_end;
 
+	/* pipe.c: pipes that are empty, of all that there are. */
+	struct rota__chunk *idle_pipes;
+	unsigned idle_pipe_count;
+	unsigned pipe_count;
+
 	/*
 	 * The stream whose handler is running, the input that its on_data was given, and what it
 	 * has sent meanwhile.

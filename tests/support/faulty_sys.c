@@ -143,6 +143,12 @@ faulty_write(int fd, const void *bytes, size_t size)
 	return may_move(FAULTY_WRITE, fd, &size) ? rota__sys.write(fd, bytes, size) : -1;
 }
 
+static ssize_t
+faulty_splice(int from, int to, size_t size, unsigned flags)
+{
+	return may_move(FAULTY_SPLICE, from, &size) ? rota__sys.splice(from, to, size, flags) : -1;
+}
+
 /* The parts that make up the first size bytes of a message; returns their number. */
 static size_t
 cut_parts(struct iovec *parts, const struct msghdr *message, size_t size)
@@ -237,6 +243,10 @@ WRAPPER(int, FCHMOD, fchmod, (int fd, mode_t mode), (fd, mode))
 WRAPPER(int, STAT, stat, (const char *path, struct stat *status), (path, status))
 WRAPPER(int, UNLINK, unlink, (const char *path), (path))
 WRAPPER(int, GETRLIMIT, getrlimit, (int resource, struct rlimit *limit), (resource, limit))
+WRAPPER(int, PIPE2, pipe2, (int fds[2], int flags), (fds, flags))
+WRAPPER(int, SIGACTION, sigaction,
+	(int number, const struct sigaction *action, struct sigaction *before),
+	(number, action, before))
 WRAPPER(int, PIDFD_OPEN, pidfd_open, (pid_t pid, unsigned flags), (pid, flags))
 WRAPPER(pid_t, WAIT4, wait4, (pid_t pid, int *status, int options, struct rusage *usage),
 	(pid, status, options, usage))

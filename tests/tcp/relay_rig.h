@@ -36,6 +36,12 @@ struct flow {
 	bool has_ended; /* that was received */
 };
 
+/* Whether this process ignores SIGPIPE, without which no relay splices. At first it does not. */
+void let_relays_splice(bool may_splice);
+
+/* Whether bytes are in a pipe on their way to the stream. */
+bool has_pipe(const struct rota_stream *stream);
+
 /* Streams that are open, with options or, for NULL, the defaults; not yet in a relay. */
 void relayed_open(struct rota_context *ctx, struct relayed *relayed,
 	const struct rota_stream_options *options);
@@ -62,6 +68,9 @@ void relayed_close(struct relayed *relayed);
 /* Sends, receives and checks at most so many bytes of the flow, and its end behind the last. */
 void flow_send(struct flow *flow, int fd, size_t most);
 void flow_receive(struct flow *flow, int fd, size_t most);
+
+/* Sends of a flow, whose receiver does not read, until some is in a pipe and nothing moves. */
+void relayed_fill_pipe(struct relayed *relayed, struct flow *flow, bool is_to_b);
 
 /* All of both flows, in both directions at once, in pieces of at most so many bytes. */
 void relayed_carry(struct relayed *relayed, struct flow *to_b, struct flow *to_a, size_t most);

@@ -124,6 +124,7 @@ scenario_is_transparent(const struct fault *fault)
 	case FAULTY_RECV:
 	case FAULTY_SEND:
 	case FAULTY_SENDMSG:
+	case FAULTY_SPLICE:
 		return fault->error == EINTR || fault->error == EAGAIN;
 	case FAULTY_ACCEPT4:
 		return fault->error != EBADF && fault->error != EINVAL && fault->error != ENOTSOCK;
@@ -131,6 +132,9 @@ scenario_is_transparent(const struct fault *fault)
 		return fault->error == EINTR;
 	case FAULTY_GETPEERNAME:
 		return fault->error == ENOTCONN;
+	/* Without a pipe, or unsure whether it may have one, a relay copies. */
+	case FAULTY_PIPE2:
+	case FAULTY_SIGACTION:
 	case FAULTY_CLOSE:
 		return true;
 	default:

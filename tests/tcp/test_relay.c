@@ -344,7 +344,10 @@ main(void)
 		rig_test(relay__still_connecting__carries_what_came_meanwhile),
 		rig_test(relay__both_still_connecting__carries),
 	};
+	int failed;
 
 	faulty_allocator_install();
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	failed = cmocka_run_group_tests_name("copied", tests, NULL, NULL);
+	let_relays_splice(true);
+	return failed + cmocka_run_group_tests_name("spliced", tests, NULL, NULL);
 }
