@@ -157,6 +157,12 @@ fixture_setup(void **state)
 }
 
 int
+fixture_setup_faulty(void **state)
+{
+	return setup(state, FIXTURE_LIBEV | FIXTURE_FAULTS);
+}
+
+int
 fixture_setup_simulated(void **state)
 {
 	return setup(state, FIXTURE_SIMULATED);

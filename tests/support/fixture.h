@@ -42,6 +42,7 @@ int fixture_close(struct fixture *fixture);
 
 /* For cmocka_unit_test_setup_teardown: *state is a struct fixture with a context of that kind. */
 int fixture_setup(void **state);
+int fixture_setup_faulty(void **state); /* one with FIXTURE_FAULTS */
 int fixture_setup_simulated(void **state);
 int fixture_teardown(void **state);
 

@@ -127,7 +127,11 @@ void begin_fault(void);
 struct rota_context *context_of(void **state);
 int rig_teardown(void **state);
 
-#define rig_test(function) cmocka_unit_test_setup_teardown(function, fixture_setup, rig_teardown)
+/* Those that count turns, calls or what one of them moves obey no ROTA_FAULTS. */
+#define rig_test(function) \
+	cmocka_unit_test_setup_teardown(function, fixture_setup_faulty, rig_teardown)
+#define rig_test_exact(function) \
+	cmocka_unit_test_setup_teardown(function, fixture_setup, rig_teardown)
 #define rig_test_simulated(function) \
 	cmocka_unit_test_setup_teardown(function, fixture_setup_simulated, rig_teardown)
 

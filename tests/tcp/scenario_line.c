@@ -43,6 +43,12 @@ setup(void **state, unsigned kind)
 int
 line_setup(void **state)
 {
+	return setup(state, FIXTURE_LIBEV | FIXTURE_FAULTS);
+}
+
+int
+line_setup_exact(void **state)
+{
 	return setup(state, FIXTURE_LIBEV);
 }
 

@@ -28,12 +28,18 @@ struct line {
 	size_t received; /* as many were right */
 };
 
-/* For cmocka: *state is a line that is not open yet. The other on the simulated clock. */
+/*
+ * For cmocka: *state is a line that is not open yet. Those that count turns, calls or what one of
+ * them moves obey no ROTA_FAULTS. The last is on the simulated clock.
+ */
 int line_setup(void **state);
+int line_setup_exact(void **state);
 int line_setup_simulated(void **state);
 int line_teardown(void **state);
 
 #define line_test(function) cmocka_unit_test_setup_teardown(function, line_setup, line_teardown)
+#define line_test_exact(function) \
+	cmocka_unit_test_setup_teardown(function, line_setup_exact, line_teardown)
 #define line_test_simulated(function) \
 	cmocka_unit_test_setup_teardown(function, line_setup_simulated, line_teardown)
 

@@ -552,11 +552,11 @@ main(void)
 			descriptors__more_peers_than_there_are__cost_nothing_while_they_wait),
 		cmocka_unit_test(descriptors__more_peers_than_there_are__all_are_served),
 		cmocka_unit_test(descriptors__peers_leave_at_once__serves_again_within_a_second),
-		rig_test(peer__never_reads__costs_its_marks_and_no_more),
+		rig_test_exact(peer__never_reads__costs_its_marks_and_no_more),
 		rig_test(firehose__beside_a_thousand_pingers__all_are_answered_in_few_turns),
-		rig_test(firehose__on_the_smallest_budget__leaves_every_pinger_its_turn),
-		rig_test(connections__nine_thousand__are_served_and_idle_ones_cost_nothing),
-		rig_test(loop__with_idle_connections__uses_no_cpu),
+		rig_test_exact(firehose__on_the_smallest_budget__leaves_every_pinger_its_turn),
+		rig_test_exact(connections__nine_thousand__are_served_and_idle_ones_cost_nothing),
+		rig_test_exact(loop__with_idle_connections__uses_no_cpu),
 	};
 
 	faulty_allocator_install();

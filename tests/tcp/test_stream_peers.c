@@ -399,10 +399,10 @@ main(void)
 		line_test(our_end__with_full_buffers__comes_behind_them),
 		line_test(our_close__with_full_buffers__peer_gets_all),
 		line_test(closes__on_both_sides_at_once__are_clean),
-		line_test(peer__sends_and_never_reads__costs_the_marks_and_no_more),
-		line_test(peer__sends_urgent_data__stream_goes_on),
+		line_test_exact(peer__sends_and_never_reads__costs_the_marks_and_no_more),
+		line_test_exact(peer__sends_urgent_data__stream_goes_on),
 		line_test(peer__reads_and_writes_single_bytes__gets_its_echo),
-		line_test(peer__stops_reading_by_shutdown__ends_as_a_reset),
+		line_test_exact(peer__stops_reading_by_shutdown__ends_as_a_reset),
 	};
 
 	faulty_allocator_install();
