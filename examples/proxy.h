@@ -22,6 +22,7 @@
 #include "program.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #define PROXY_NAME "rota-proxy"
 #define PROXY_LISTENERS 32
@@ -58,6 +59,8 @@ struct proxy_log {
 	uint64_t lost;             /* lines that found no room */
 	size_t start;              /* what is written already */
 	size_t used;
+	time_t second; /* that clock tells */
+	char clock[24];
 	char bytes[4 << 20]; /* what the lines of some ten thousand that end at once take */
 };
 
@@ -88,7 +91,7 @@ struct proxy_name {
 void proxy_name_set(struct proxy_name *name, const struct rota_address *address);
 void proxy_name_get(const struct proxy_name *name, struct rota_address *ret_address);
 void proxy_name_clear(struct proxy_name *name);
-/* Writes it as one word, "-" for none, into a buffer of ROTA_ADDRESS_TEXT bytes. Returns buffer. */
+/* Writes it as one word into a buffer of ROTA_ADDRESS_TEXT bytes. Returns buffer. */
 const char *proxy_name_format(const struct proxy_name *name, char *buffer);
 /* The same for an address, whose blanks and quotes are written as \xHH. */
 const char *proxy_format(const struct rota_address *address, char *buffer);
@@ -97,6 +100,7 @@ const char *proxy_format(const struct rota_address *address, char *buffer);
 
 struct proxy_target {
 	struct rota_address address;
+	char name[ROTA_ADDRESS_TEXT]; /* the address as one word, or "original" */
 	rota_time backoff; /* 0: it takes connections; otherwise how long it is skipped */
 	rota_time until;   /* when one connection may try it again */
 	bool is_tried;     /* and that one is on its way */
@@ -137,7 +141,7 @@ void proxy_target_left(struct proxy *proxy, struct proxy_passage *passage);
 struct proxy_listener {
 	struct proxy *proxy;
 	struct rota_listener *listener; /* NULL once closed */
-	struct rota_address address;    /* with the port that it got */
+	char name[ROTA_ADDRESS_TEXT];   /* its address as one word, with the port that it got */
 };
 
 /* The header of the PROXY protocol that a target gets. */
@@ -181,7 +185,7 @@ struct proxy_passage *proxy_passage_new(struct proxy_listener *listener,
 void proxy_passage_route(struct proxy_passage *passage);
 /* Resets both sides. */
 void proxy_passage_abort(struct proxy_passage *passage);
-/* The same for the address of its target. */
+/* The address of its target as one word, in a buffer of ROTA_ADDRESS_TEXT bytes or elsewhere. */
 const char *proxy_passage_target(const struct proxy_passage *passage, char *buffer);
 
 /* Control */

@@ -10,7 +10,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* There is room again: writing is what is done before each wait anyway. */
@@ -101,38 +100,64 @@ proxy_log_turn(struct proxy_log *log, struct rota_context *ctx)
 		rota_target_stop(ctx, &log->target);
 }
 
-/* "idle-timeout", or "system(EMFILE)": with the error of those that do not tell it themselves. */
-static const char *
-reason_word(const struct rota_relay_side *side, char *buffer, size_t size)
-{
-	bool is_vague = side->reason == ROTA_REASON_SYSTEM || side->reason == ROTA_REASON_LOCAL ||
-		side->reason == ROTA_REASON_TRUNCATED;
-	const char *name = rota_reason_name(side->reason);
-	char *p;
+/*
+ * What a line costs is a part of what a connection costs, so it is put together without stdio, and
+ * its date is made once a second.
+ */
 
-	if (is_vague && side->error != 0)
-		snprintf(buffer, size, "%s(%s)", name, rota_error_name(side->error));
-	else
-		snprintf(buffer, size, "%s", name);
-	for (p = buffer; *p; p++) {
-		if (*p == ' ')
-			*p = '-';
-	}
-	return buffer;
+static char *
+put(char *at, const char *text)
+{
+	return stpcpy(at, text);
 }
 
-static const char *
-utc(char *buffer, size_t size)
+static char *
+put_number(char *at, uint64_t number, int digits)
+{
+	char text[32];
+	char *first = text + sizeof(text);
+
+	for (*--first = '\0'; number > 0 || digits > 0; number /= 10, digits--)
+		*--first = (char)('0' + number % 10);
+	return put(at, first);
+}
+
+static char *
+put_milliseconds(char *at, uint64_t us)
+{
+	return put_number(put(put_number(at, us / 1000, 1), "."), us % 1000, 3);
+}
+
+static char *
+put_time(char *at, struct proxy_log *log)
 {
 	struct timespec now;
 	struct tm parts;
-	size_t len;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &parts);
-	len = strftime(buffer, size, "%Y-%m-%dT%H:%M:%S", &parts);
-	snprintf(buffer + len, size - len, ".%03dZ", (int)(now.tv_nsec / 1000000));
-	return buffer;
+	if (now.tv_sec != log->second) {
+		log->second = now.tv_sec;
+		gmtime_r(&now.tv_sec, &parts);
+		strftime(log->clock, sizeof(log->clock), "%Y-%m-%dT%H:%M:%S.", &parts);
+	}
+	return put(put_number(put(at, log->clock), (uint64_t)now.tv_nsec / 1000000, 3), "Z");
+}
+
+/* "idle-timeout", or "system(EMFILE)": with the error of those that do not tell it themselves. */
+static char *
+put_reason(char *at, const struct rota_relay_side *side)
+{
+	bool is_vague = side->reason == ROTA_REASON_SYSTEM || side->reason == ROTA_REASON_LOCAL ||
+		side->reason == ROTA_REASON_TRUNCATED;
+	char *end = put(at, rota_reason_name(side->reason));
+
+	for (; at < end; at++) {
+		if (*at == ' ')
+			*at = '-';
+	}
+	if (is_vague && side->error != 0)
+		end = put(put(put(end, "("), rota_error_name(side->error)), ")");
+	return end;
 }
 
 /* The line in the log. Numbers are of the client's side: received from it, sent to it. */
@@ -141,23 +166,22 @@ proxy_log_passage(const struct proxy_passage *passage, const struct rota_relay_r
 {
 	struct proxy *proxy = passage->listener->proxy;
 	rota_time duration = rota_context_now(proxy->program.ctx) - passage->accepted;
-	char client[ROTA_ADDRESS_TEXT], listen[ROTA_ADDRESS_TEXT], target[ROTA_ADDRESS_TEXT];
-	char why_client[64], why_target[64], now[40];
 	char line[3 * ROTA_ADDRESS_TEXT + 512];
-	int len;
+	char name[ROTA_ADDRESS_TEXT];
+	char *at = line;
 
-	len = snprintf(line, sizeof(line),
-		"time=%s id=%llu client=%s listen=%s target=%s received=%llu sent=%llu "
-		"connect_ms=%.3f duration_ms=%.3f reason=client:%s,target:%s spliced=%s\n",
-		utc(now, sizeof(now)), (unsigned long long)passage->id,
-		proxy_name_format(&passage->client_name, client),
-		proxy_format(&passage->listener->address, listen),
-		proxy_passage_target(passage, target), (unsigned long long)result->a.received,
-		(unsigned long long)result->a.sent, passage->connect_us / 1e3,
-		(double)duration / 1e6, reason_word(&result->a, why_client, sizeof(why_client)),
-		passage->target == PROXY_NO_TARGET
-			? "none"
-			: reason_word(&result->b, why_target, sizeof(why_target)),
-		result->spliced ? "yes" : "no");
-	proxy_log_line(&proxy->log, line, (size_t)len);
+	at = put_time(put(at, "time="), &proxy->log);
+	at = put_number(put(at, " id="), passage->id, 1);
+	at = put(put(at, " client="), proxy_name_format(&passage->client_name, name));
+	at = put(put(at, " listen="), passage->listener->name);
+	at = put(put(at, " target="), proxy_passage_target(passage, name));
+	at = put_number(put(at, " received="), result->a.received, 1);
+	at = put_number(put(at, " sent="), result->a.sent, 1);
+	at = put_milliseconds(put(at, " connect_ms="), passage->connect_us);
+	at = put_milliseconds(put(at, " duration_ms="), (uint64_t)duration / 1000);
+	at = put_reason(put(at, " reason=client:"), &result->a);
+	at = put(at, ",target:");
+	at = passage->target == PROXY_NO_TARGET ? put(at, "none") : put_reason(at, &result->b);
+	at = put(put(at, " spliced="), result->spliced ? "yes\n" : "no\n");
+	proxy_log_line(&proxy->log, line, (size_t)(at - line));
 }

@@ -73,7 +73,9 @@ proxy_format(const struct rota_address *address, char *buffer)
 	char *end = buffer;
 	const char *p;
 
-	/* What does not print is escaped already. */
+	/* What does not print is escaped already, and only unix sockets have anything more. */
+	if (address->socket.any.sa_family != AF_UNIX)
+		return rota_address_format(address, buffer, ROTA_ADDRESS_TEXT);
 	rota_address_format(address, text, sizeof(text));
 	for (p = text; *p && end + 5 < buffer + ROTA_ADDRESS_TEXT; p++) {
 		if (strchr(blanks, *p))
@@ -90,8 +92,6 @@ proxy_name_format(const struct proxy_name *name, char *buffer)
 {
 	struct rota_address address;
 
-	if (name->family == AF_UNSPEC)
-		return memcpy(buffer, "-", sizeof("-"));
 	proxy_name_get(name, &address);
 	return proxy_format(&address, buffer);
 }

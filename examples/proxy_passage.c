@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 const char *
 proxy_passage_target(const struct proxy_passage *passage, char *buffer)
@@ -16,10 +15,10 @@ proxy_passage_target(const struct proxy_passage *passage, char *buffer)
 	const struct proxy *proxy = passage->listener->proxy;
 
 	if (passage->target == PROXY_NO_TARGET)
-		return memcpy(buffer, "-", sizeof("-"));
+		return "-";
 	if (proxy->options->original)
 		return proxy_name_format(&passage->original, buffer);
-	return proxy_format(&proxy->targets.all[passage->target].address, buffer);
+	return proxy->targets.all[passage->target].name;
 }
 
 static void

@@ -43,18 +43,18 @@ show_connections(struct proxy *proxy, enum proxy_form form, FILE *out)
 {
 	bool json = form == PROXY_JSON;
 	rota_time now = rota_context_now(proxy->program.ctx);
-	char client[ROTA_ADDRESS_TEXT], listen[ROTA_ADDRESS_TEXT], target[ROTA_ADDRESS_TEXT];
+	char client[ROTA_ADDRESS_TEXT], buffer[ROTA_ADDRESS_TEXT];
 	const struct proxy_passage *passage;
 
 	fprintf(out, json ? "{\"connections\":[" : "%8s %-21s %-21s %-21s %-10s %12s %12s %10s\n",
 		"ID", "CLIENT", "LISTEN", "TARGET", "STATE", "RECEIVED", "SENT", "SECONDS");
 	for (passage = proxy->passages; passage; passage = passage->next) {
 		struct rota_relay_result counts = { .spliced = false };
+		const char *target = proxy_passage_target(passage, buffer);
+		const char *listen = passage->listener->name;
 		double age = (double)(now - passage->accepted) / ROTA_SECOND;
 
 		proxy_name_format(&passage->client_name, client);
-		proxy_format(&passage->listener->address, listen);
-		proxy_passage_target(passage, target);
 		if (!json) {
 			fprintf(out, "%8llu %-21s %-21s %-21s %-10s %12llu %12llu %10.3f\n",
 				(unsigned long long)passage->id, client, listen, target,
@@ -81,7 +81,6 @@ show_targets(struct proxy *proxy, enum proxy_form form, FILE *out)
 {
 	bool json = form == PROXY_JSON;
 	rota_time now = rota_context_now(proxy->program.ctx);
-	char text[ROTA_ADDRESS_TEXT];
 	size_t i;
 
 	fprintf(out, json ? "{\"targets\":[" : "%-21s %-8s %12s %12s %12s\n", "TARGET", "STATE",
@@ -92,18 +91,14 @@ show_targets(struct proxy *proxy, enum proxy_form form, FILE *out)
 			: now < target->until            ? "skipped"
 							 : "due";
 
-		if (proxy->options->original)
-			strcpy(text, "original");
-		else
-			proxy_format(&target->address, text);
 		if (!json) {
-			fprintf(out, "%-21s %-8s %12zu %12llu %12llu\n", text, state,
+			fprintf(out, "%-21s %-8s %12zu %12llu %12llu\n", target->name, state,
 				target->connections, (unsigned long long)target->connected,
 				(unsigned long long)target->failed);
 			continue;
 		}
 		fprintf(out, "%s{", i == 0 ? "" : ",");
-		put_member(out, "target", text);
+		put_member(out, "target", target->name);
 		put_member(out, "state", state);
 		fprintf(out, "\"connections\":%zu,\"connected\":%llu,\"failed\":%llu}",
 			target->connections, (unsigned long long)target->connected,

@@ -8,6 +8,7 @@
 #include "proxy.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define FIRST_BACKOFF ROTA_SECOND
 #define LONGEST_BACKOFF (30 * ROTA_SECOND)
@@ -20,8 +21,12 @@ proxy_targets_init(struct proxy_targets *targets, const struct proxy_options *op
 	/* The one for all that were redirected, each with an address of its own. */
 	targets->count = options->original ? 1 : options->target_count;
 	targets->failover = options->failover;
-	for (i = 0; i < targets->count; i++)
+	for (i = 0; i < options->target_count; i++) {
 		targets->all[i].address = options->targets[i];
+		proxy_format(&options->targets[i], targets->all[i].name);
+	}
+	if (options->original)
+		strcpy(targets->all[0].name, "original");
 }
 
 static struct proxy_target *
@@ -107,7 +112,6 @@ void
 proxy_target_connected(struct proxy *proxy, struct proxy_passage *passage)
 {
 	struct proxy_target *target = target_of(proxy, passage);
-	char text[ROTA_ADDRESS_TEXT];
 
 	target->connected++;
 	if (passage->is_trial)
@@ -115,8 +119,7 @@ proxy_target_connected(struct proxy *proxy, struct proxy_passage *passage)
 	if (is_up(target))
 		return;
 	target->backoff = 0;
-	program_warn(&proxy->program, "%s takes connections again",
-		proxy_format(&target->address, text));
+	program_warn(&proxy->program, "%s takes connections again", target->name);
 }
 
 /* Of this process or system, whatever the target. */

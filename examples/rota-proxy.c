@@ -76,15 +76,13 @@ static void
 listener_close(struct rota_listener *listener, const struct rota_close_info *why, void *userdata)
 {
 	struct proxy_listener *ours = userdata;
-	char text[ROTA_ADDRESS_TEXT];
 	char reason[256];
 
 	(void)listener;
 	ours->listener = NULL;
 	if (why->reason == ROTA_REASON_LOCAL)
 		return;
-	program_fail(&ours->proxy->program, "cannot listen on %s any more: %s",
-		rota_address_format(&ours->address, text, sizeof(text)),
+	program_fail(&ours->proxy->program, "cannot listen on %s any more: %s", ours->name,
 		program_explain_close(why, reason, sizeof(reason)));
 	program_drain(&ours->proxy->program);
 }
@@ -99,6 +97,7 @@ static int
 proxy_listen(struct proxy *proxy)
 {
 	struct rota_listener_options options = ROTA_LISTENER_OPTIONS_INIT;
+	struct rota_address address;
 	size_t i;
 
 	options.stream = proxy->options->streams;
@@ -110,7 +109,8 @@ proxy_listen(struct proxy *proxy)
 		if (program_listen(&proxy->program, &proxy->options->listens[i], &options,
 			    &listener_handlers, ours, &ours->listener) != 0)
 			return PROGRAM_FAILED;
-		rota_listener_address(ours->listener, &ours->address);
+		rota_listener_address(ours->listener, &address);
+		proxy_format(&address, ours->name);
 	}
 	return 0;
 }
