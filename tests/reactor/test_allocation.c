@@ -242,7 +242,7 @@ setup(void **state)
 	sleeper = fork();
 	if (sleeper == 0) {
 		close(ends[1]);
-		_exit((int)read(ends[0], ends, 1));
+		exit_child((int)read(ends[0], ends, 1));
 	}
 	close(ends[0]);
 	*state = (void *)(intptr_t)ends[1];
@@ -310,7 +310,7 @@ assert_survives(void (*scene)(void))
 	if (pid == 0) {
 		alarm(60);
 		scene();
-		_exit(0);
+		exit_child(0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);

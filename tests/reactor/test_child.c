@@ -71,7 +71,7 @@ spawn(int status, int *ret_pipe)
 		close(pipe_ends[1]);
 		while (read(pipe_ends[0], &byte, 1) > 0)
 			continue;
-		_exit(status);
+		exit_child(status);
 	}
 	close(pipe_ends[0]);
 	*ret_pipe = pipe_ends[1];
@@ -170,7 +170,7 @@ children__end_all_at_once__are_told_once_each(void **state)
 			char byte;
 
 			close(pipe_ends[1]);
-			_exit((int)read(pipe_ends[0], &byte, 1));
+			exit_child((int)read(pipe_ends[0], &byte, 1));
 		}
 		group = group == 0 ? pid : group;
 		assert_int_equal(setpgid(pid, group), 0);
@@ -266,7 +266,7 @@ usage__of_a_child_that_works__is_its_own(void **state)
 		do
 			getrusage(RUSAGE_SELF, &usage);
 		while (microseconds(&usage) < 20000);
-		_exit(0);
+		exit_child(0);
 	}
 	assert_int_equal(rota_child_start(ctx, &child, pid, on_end, &last), 0);
 	await_ends(ctx, 1);

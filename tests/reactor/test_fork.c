@@ -42,7 +42,7 @@ static void
 child_fails(int line, const char *condition)
 {
 	print_error("%s:%d: in the child: %s\n", __FILE__, line, condition);
-	_exit(1);
+	exit_child(1);
 }
 
 /* A child that runs body, which ends it well by returning. */
@@ -56,7 +56,7 @@ fork_child(struct rota_context *ctx, void (*body)(struct rota_context *ctx))
 		return pid;
 	alarm(30);
 	body(ctx);
-	_exit(0);
+	exit_child(0);
 }
 
 static void
@@ -320,7 +320,7 @@ parent__while_a_child_lives__gets_its_events_and_no_posts_of_the_child(void **st
 	if (pid == 0) {
 		close(ends[1]);
 		wait_for_the_parent(ctx);
-		_exit(0);
+		exit_child(0);
 	}
 	/* The child has posted by the time its byte is here. */
 	assert_int_equal(turn_until(ctx, peer_is_called, &common.peer), 0);
@@ -398,7 +398,7 @@ child__forked_in_a_handler__goes_on_with_its_turn(void **state)
 		write_byte(common.peer.pair[1]);
 		child_assert(rota_dispatch_once(ctx, ROTA_SECOND, NULL) == 1);
 		child_assert(rota_context_free(ctx) == 0);
-		_exit(0);
+		exit_child(0);
 	}
 	assert_int_equal(r, 1);
 	join_child(forked_here);
@@ -450,7 +450,7 @@ children__of_the_parent__are_stopped_in_the_child(void **state)
 		char byte;
 
 		close(ends[1]);
-		_exit((int)read(ends[0], &byte, 1));
+		exit_child((int)read(ends[0], &byte, 1));
 	}
 	assert_int_equal(rota_child_start(ctx, &grandchild, pid, on_end, &told), 0);
 	join_child(fork_child(ctx, have_no_children));

@@ -317,7 +317,7 @@ fork_keeper(int *ret_pipe)
 		close(ends[1]);
 		while (read(ends[0], &byte, 1) > 0)
 			continue;
-		_exit(0);
+		exit_child(0);
 	}
 	close(ends[0]);
 	*ret_pipe = ends[1];

@@ -237,7 +237,7 @@ fork_keeper(int ends[2])
 	close(ends[1]);
 	while (read(ends[0], &byte, 1) > 0)
 		continue;
-	_exit(0);
+	exit_child(0);
 }
 
 static void

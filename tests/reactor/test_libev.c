@@ -194,7 +194,7 @@ wait_for_a_child(void)
 	pid_t pid = fork();
 
 	if (pid == 0)
-		_exit(0);
+		exit_child(0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
@@ -408,7 +408,7 @@ child__kernel_refuses_to_watch_it__ends_with_an_error(void **state)
 		char byte;
 
 		close(ends[1]);
-		_exit((int)read(ends[0], &byte, 1));
+		exit_child((int)read(ends[0], &byte, 1));
 	}
 	fake_epoll_fail(FAKE_EPOLL_ANY, ENOMEM, 1);
 	assert_int_equal(rota_child_start(ctx, &child, pid, on_child, &is_told), 0);

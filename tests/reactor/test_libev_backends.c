@@ -174,7 +174,7 @@ end_a_child(struct rota_context *ctx, const struct backend *backend)
 
 	(void)backend;
 	if (pid == 0)
-		_exit(0);
+		exit_child(0);
 	assert_int_equal(rota_child_start(ctx, &child, pid, on_child, &is_told), 0);
 	assert_int_equal(turn_until(ctx, is_true, &is_told), 0);
 }
@@ -247,9 +247,9 @@ fork_and_go_on(struct rota_context *ctx, const struct backend *backend)
 
 	if (pid == 0) {
 		if (rota_context_forked(ctx, 0) < 0)
-			_exit(1);
+			exit_child(1);
 		make_everything(ctx, backend);
-		_exit(rota_context_free(ctx) == 0 ? 0 : 2);
+		exit_child(rota_context_free(ctx) == 0 ? 0 : 2);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
@@ -414,7 +414,7 @@ try_in_a_child(rlim_t descriptors, const char *flags)
 	pid_t pid = fork();
 
 	if (pid == 0)
-		_exit(try_with(descriptors, flags));
+		exit_child(try_with(descriptors, flags));
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) > 1)
 		print_error("%d descriptors, backend %s: status %x\n", (int)descriptors, flags,

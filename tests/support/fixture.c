@@ -23,6 +23,12 @@
 
 #define TEST_SECONDS 60
 
+#ifdef ROTA_COVERAGE
+void __gcov_dump(void);
+#else
+#define __gcov_dump() (void)0
+#endif
+
 static void
 list_descriptors(uint64_t *descriptors)
 {
@@ -209,6 +215,13 @@ make_seed(const char *name)
 		assert_int_equal(getrandom(&seed, sizeof seed, 0), sizeof seed);
 	print_message("%s: ROTA_SEED=%llu\n", name, (unsigned long long)seed);
 	return seed;
+}
+
+void
+exit_child(int status)
+{
+	__gcov_dump();
+	_exit(status);
 }
 
 void

@@ -55,6 +55,9 @@ int take_turns(struct rota_context *ctx, struct rota_dispatchvars *vars, int tur
 /* A seed for what is called name: the environment's ROTA_SEED, or a new one. It is printed. */
 uint64_t make_seed(const char *name);
 
+/* _exit of a child, after which what it reached counts where that is counted. */
+void exit_child(int status) __attribute__((noreturn));
+
 /* Two connected sockets that do not block. */
 void make_pair(int pair[2]);
 void close_pair(const int pair[2]);

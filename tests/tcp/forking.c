@@ -36,7 +36,7 @@ fork_child(struct fixture *fixture, child_fn *work, void *argument)
 		byte = work == NULL || work(fixture, argument) ? 'y' : 'n';
 		if (write(pair[1], &byte, 1) == 1)
 			await_release(pair[1]);
-		_exit(0);
+		exit_child(0);
 	}
 	close(pair[1]);
 	child.lifeline = pair[0];

@@ -93,6 +93,13 @@ was_told(const struct run *run, int error)
 
 /* Checking */
 
+/* In real time, on a busy machine, the short timeouts of a run with faults may come first. */
+static bool
+may_be_late(const struct run *run)
+{
+	return run->setting->host->kind != FIXTURE_SIMULATED && !scenario_is_undisturbed(run);
+}
+
 static void
 check_reason(const struct run *run, const struct player *player, enum rota_reason usual)
 {
@@ -103,7 +110,7 @@ check_reason(const struct run *run, const struct player *player, enum rota_reaso
 	if (usual == ROTA_REASON_RESET && run->setting->transport->cannot_reset &&
 		why->reason == ROTA_REASON_CLEAN)
 		return;
-	check_run(run, run->hits > 0, "the reason is not the right one");
+	check_run(run, run->hits > 0 || may_be_late(run), "the reason is not the right one");
 	switch (why->reason) {
 	case ROTA_REASON_CLEAN:
 	case ROTA_REASON_RESET:
@@ -231,9 +238,9 @@ check_usual(const struct run *run)
 		"not everything arrived");
 }
 
-/* The context is as good as new: an echo within a second, then nothing to do. */
-static void
-check_canary(struct run *run)
+/* The context is as good as new: an echo, then nothing to do. How long that took. */
+static rota_time
+run_canary(struct run *run)
 {
 	static const struct scenario canary = {
 		.name = "canary",
@@ -259,11 +266,24 @@ check_canary(struct run *run)
 	check_run(&after, after.client.side.received_len == 100, "new work does not succeed");
 	check_usual(&after);
 	check_players(&after);
-	check_run(run, rota_context_now(run->ctx) - since <= ROTA_SECOND,
-		"new work takes too long");
+	since = rota_context_now(run->ctx) - since;
 	check_run(run, rota_dispatch_once(run->ctx, 0, NULL) == 0, "the context is not idle");
 	player_fini(&after.client, run->ctx);
 	player_fini(&after.server, run->ctx);
+	return since;
+}
+
+/* Within a second. In real time the second may be somebody else's: then one of three does. */
+static void
+check_canary(struct run *run)
+{
+	int left = run->setting->host->kind != FIXTURE_SIMULATED ? 3 : 1;
+	rota_time took;
+
+	do
+		took = run_canary(run);
+	while (took > ROTA_SECOND && --left > 0);
+	check_run(run, took <= ROTA_SECOND, "new work takes too long");
 }
 
 static void

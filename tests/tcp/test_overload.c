@@ -123,7 +123,7 @@ start_server(struct server *server)
 	assert_true(server->pid >= 0);
 	if (server->pid == 0) {
 		close(pair[0]);
-		_exit(serve(pair[1]));
+		exit_child(serve(pair[1]));
 	}
 	close(pair[1]);
 	server->control = pair[0];
@@ -484,7 +484,7 @@ connections__nine_thousand__are_served_and_idle_ones_cost_nothing(void **state)
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		close(pair[0]);
-		_exit(be_many(door->text, pair[1]));
+		exit_child(be_many(door->text, pair[1]));
 	}
 	close(pair[1]);
 	while (rota_context_streams(ctx) < MANY)

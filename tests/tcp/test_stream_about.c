@@ -132,8 +132,9 @@ credentials__of_another_process__are_not_ours(void **state)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0)
-		_exit((geteuid() != 0 || setuid(65534) == 0) && raw_connect(door->text) >= 0 ? 0
-											     : 1);
+		exit_child((geteuid() != 0 || setuid(65534) == 0) && raw_connect(door->text) >= 0
+				? 0
+				: 1);
 	wait_for(ctx, &door->accepted, 1);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
@@ -368,7 +369,8 @@ original__by_iptables__is_where_it_was_going_to(void **state)
 
 	assert_true(pid >= 0);
 	if (pid == 0)
-		_exit(rota_context_forked(fixture->ctx, 0) < 0 ? 1 : be_redirected(fixture->ctx));
+		exit_child(rota_context_forked(fixture->ctx, 0) < 0 ? 1
+								    : be_redirected(fixture->ctx));
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
 	if (WEXITSTATUS(status) == SKIPPED) {

@@ -123,12 +123,13 @@ turn(struct rota_context *ctx)
 	assert_in_range(rota_context_streams(ctx), live, live + 3);
 }
 
+/* Of this process's own time: on a busy machine, bytes that come one by one take their time. */
 static time_t
-real_seconds(void)
+busy_seconds(void)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
 	return now.tv_sec;
 }
 
@@ -136,13 +137,13 @@ real_seconds(void)
 static void
 turn_while(struct rota_context *ctx, bool (*condition)(void))
 {
-	time_t since = real_seconds();
+	time_t since = busy_seconds();
 
 	for (unsigned i = 1; condition(); i++) {
 		turn(ctx);
 		if (i % 1000 == 0 && are_both_full() && ctx->ops == &sim_context_ops)
 			sim_advance(ctx, STALL);
-		if (i % 64 != 0 || real_seconds() - since < MOST_SECONDS)
+		if (i % 64 != 0 || busy_seconds() - since < MOST_SECONDS)
 			continue;
 		party_tell(&client);
 		party_tell(&server);

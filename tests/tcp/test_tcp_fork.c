@@ -364,7 +364,7 @@ forks(struct end *end, enum end_event event)
 	if (!is_child)
 		return;
 	if (rota_context_forked(rota_stream_context(end->stream), 0) < 0)
-		_exit(1);
+		exit_child(1);
 	/* The stream being called back is dead only once the turn is over. */
 	(void)rota_stream_send(end->stream, "x", 1);
 	rota_stream_resume(end->stream);
@@ -387,7 +387,7 @@ forked__in_a_handler__drops_the_stream_being_called_back(void **state)
 		bool is_well = rota_context_streams(fixture->ctx) == 0 && frees_all(fixture) &&
 			door->ends[0].told[END_CLOSE] == 0;
 
-		_exit(is_well ? 0 : 1);
+		exit_child(is_well ? 0 : 1);
 	}
 	assert_true(wait(&status) > 0);
 	assert_int_equal(status, 0);
