@@ -160,7 +160,10 @@ put_reason(char *at, const struct rota_relay_side *side)
 	return end;
 }
 
-/* The line in the log. Numbers are of the client's side: received from it, sent to it. */
+/*
+ * The line in the log. Bytes are those of the client's side, received from it and sent to it; those
+ * spliced, of both sides, never came into this process.
+ */
 void
 proxy_log_passage(const struct proxy_passage *passage, const struct rota_relay_result *result)
 {
@@ -182,6 +185,7 @@ proxy_log_passage(const struct proxy_passage *passage, const struct rota_relay_r
 	at = put_reason(put(at, " reason=client:"), &result->a);
 	at = put(at, ",target:");
 	at = passage->target == PROXY_NO_TARGET ? put(at, "none") : put_reason(at, &result->b);
-	at = put(put(at, " spliced="), result->spliced ? "yes\n" : "no\n");
+	at = put_number(put(at, " spliced="), result->a.spliced + result->b.spliced, 1);
+	at = put(at, "\n");
 	proxy_log_line(&proxy->log, line, (size_t)(at - line));
 }

@@ -54,6 +54,8 @@ show_connections(struct proxy *proxy, enum proxy_form form, FILE *out)
 		const char *listen = passage->listener->name;
 		double age = (double)(now - passage->accepted) / ROTA_SECOND;
 
+		if (passage->relay)
+			rota_relay_progress(passage->relay, &counts);
 		proxy_name_format(&passage->client_name, client);
 		if (!json) {
 			fprintf(out, "%8llu %-21s %-21s %-21s %-10s %12llu %12llu %10.3f\n",

@@ -12,7 +12,7 @@
  *
  *   time=2025-06-01T12:00:00.000Z id=1 client=127.0.0.1:50000 listen=127.0.0.1:7001
  *   target=127.0.0.1:7000 received=64 sent=64 connect_ms=0.100 duration_ms=1.000
- *   reason=client:clean,target:clean spliced=no
+ *   reason=client:clean,target:clean spliced=0
  */
 #include "proxy.h"
 
