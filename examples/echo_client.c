@@ -178,7 +178,7 @@ connection_check(struct connection *connection, const uint8_t *bytes, size_t len
 				"%s sent other bytes than it got, on connection %llu after byte "
 				"%llu: is it an echo?",
 				client->address, (unsigned long long)connection_number(connection),
-				(unsigned long long)(offset + done));
+				(unsigned long long)offset + done);
 			return false;
 		}
 	}

@@ -195,7 +195,7 @@ echo_report_json(const struct echo_client_options *options, const struct echo_re
 	printf(", \"open\": %llu, \"seconds\": %.6f, \"messages\": %llu, \"bytes\": %llu",
 		(unsigned long long)result->open, seconds(result->elapsed),
 		(unsigned long long)result->messages,
-		(unsigned long long)(result->messages * options->size));
+		(unsigned long long)result->messages * options->size);
 	printf(", \"messages_per_second\": %.1f, \"megabytes_per_second\": %.3f, \"latency_us\": ",
 		rate, rate * (double)options->size / MEGABYTE);
 	print_json_latency(&result->latency);

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HISTOGRAM_BUCKETS (59 * 64)
+#define HISTOGRAM_BUCKETS ((size_t)59 * 64)
 
 /* All zeros is an empty one. */
 struct histogram {

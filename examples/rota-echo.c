@@ -88,7 +88,7 @@ client_option(int option, const char *value, void *userdata)
 		return program_number(ECHO_NAME, "--depth", value, 1, 65536, &options->depth);
 	case DURATION:
 		return program_seconds(ECHO_NAME, "--duration", value, ROTA_SECOND / 10,
-			24 * 60 * ROTA_MINUTE, &options->duration);
+			ROTA_MINUTE * 60 * 24, &options->duration);
 	default:
 		options->json = true;
 		return 0;

@@ -217,7 +217,7 @@ next_due(struct rota_context *ctx, const struct rota_timer *timer, rota_time due
 {
 	rota_time missed;
 
-	if (timer->period < 0)
+	if (timer->period <= 0)
 		return rota__time_add(ctx->ops->now(ctx), -timer->period);
 	missed = (ctx->timers.horizon - due) / timer->period;
 	return rota__time_add(due + missed * timer->period, timer->period);

@@ -9,6 +9,7 @@
  */
 #include "admission.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
@@ -111,6 +112,7 @@ take_out(struct rota_source **place)
 	struct rota_source **last = place;
 	struct rota_source *heir;
 
+	assert(source != NULL);
 	while ((*last)->below[0] != NULL || (*last)->below[1] != NULL)
 		last = &(*last)->below[(*last)->below[0] == NULL];
 	heir = *last;

@@ -62,7 +62,7 @@ rota__options_share(const struct rota_stream_options *values, struct rota__optio
 
 	/* Bytes between members may differ: then there is one more copy. */
 	if (*last == NULL || values == NULL || values->size != sizeof *values ||
-		memcmp(values, &(*last)->values, sizeof *values) != 0) {
+		memcmp(values, &(*last)->values, sizeof *values) != 0) { /* NOLINT: see above */
 		r = rota__options_new(values, &options);
 		if (r < 0)
 			return r;

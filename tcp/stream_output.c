@@ -4,6 +4,7 @@
  * from the input buffer where it can be; what the kernel does not take is queued. Once something is
  * queued, everything goes through the queue.
  */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -243,6 +244,7 @@ consume(struct rota__output *output, size_t n)
 	if (output->first == NULL)
 		output->last = NULL;
 	if (n > 0) {
+		assert(output->first != NULL);
 		if (!output->first->is_pipe)
 			output->first->bytes += n;
 		output->first->len -= n;
