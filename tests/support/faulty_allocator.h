@@ -26,7 +26,7 @@ void faulty_allocator_fail_also(uint64_t at);
 uint64_t faulty_allocator_calls(void);
 uint64_t faulty_allocator_failed(void);
 
-/* Blocks that were allocated and not freed, and the bytes asked for. 0 if it was never installed. */
+/* Blocks that were allocated and not freed, and the bytes asked for. 0 if never installed. */
 int64_t faulty_allocator_live(void);
 int64_t faulty_allocator_bytes(void);
 
