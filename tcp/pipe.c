@@ -16,7 +16,7 @@
 #define IDLE_PIPES 16
 
 /* Larger than the system's default, so that a pipe takes what a socket has; and what must do. */
-#define PIPE_BYTES (256l << 10)
+#define PIPE_BYTES (512l << 10)
 #define LEAST_PIPE_BYTES (64 << 10)
 
 static void

@@ -17,7 +17,10 @@
 #include "allocator.h"
 #include "pipe.h"
 
-/* So many reads in a row, each of so many bytes, are much; and a splice of so few is little. */
+/*
+ * So many reads in a row, each of so many bytes, are much; and a splice of so few is little. Below
+ * 8 KiB copying was found to be cheaper, above 16 KiB dearer.
+ */
 #define MUCH_READS 3
 #define MUCH ((size_t)16 << 10)
 #define LITTLE 4096
@@ -38,6 +41,7 @@ struct side {
 struct rota_relay {
 	struct side sides[2];
 	size_t window;
+	size_t pipe;
 	rota_relay_fn *on_done;
 	void *userdata;
 };
@@ -90,7 +94,7 @@ static void
 begin_copying(struct side *side)
 {
 	side->stream->flags &= (uint16_t)~ROTA__SPLICED;
-	side->much_reads = 0;
+	side->much_reads = MUCH_READS - 1; /* unless the next read is small */
 }
 
 static void
@@ -107,7 +111,7 @@ static ssize_t
 splice_by(struct side *side, struct rota__pipe *pipe)
 {
 	struct rota_stream *stream = side->stream;
-	ssize_t n = stream->transport->splice_from(stream, pipe->in, relay_of(side)->window);
+	ssize_t n = stream->transport->splice_from(stream, pipe->in, relay_of(side)->pipe);
 
 	if (n <= 0) {
 		rota__pipe_put(stream->ctx, pipe);
@@ -328,9 +332,12 @@ rota_relay(struct rota_stream *a, struct rota_stream *b, const struct rota_relay
 	if (relay == NULL)
 		return -ENOMEM;
 	*relay = (struct rota_relay){
-		.window = options->window, .on_done = on_done, .userdata = userdata
+		.window = options->window,
+		.pipe = options->pipe,
+		.on_done = on_done,
+		.userdata = userdata,
 	};
-	may_splice = options->window >= MUCH && ignores_sigpipe(a->ctx->sys);
+	may_splice = options->pipe >= MUCH && ignores_sigpipe(a->ctx->sys);
 	take(&relay->sides[0], a, false, may_splice);
 	take(&relay->sides[1], b, true, may_splice);
 	*ret_relay = relay;

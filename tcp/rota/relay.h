@@ -45,12 +45,17 @@ typedef void rota_relay_fn(struct rota_relay *relay, const struct rota_relay_res
 /* Begin with ROTA_RELAY_OPTIONS_INIT, whose values are in brackets. */
 struct rota_relay_options {
 	size_t size;   /* of this struct, set by _INIT */
-	size_t window; /* most bytes on their way in one direction [128 KiB] */
+	size_t window; /* most bytes on their way in one direction, copied [64 KiB] */
+	/*
+	 * The same in a pipe, which is the kernel's memory, and as many as are spliced before
+	 * another stream has its turn. Below 16 KiB nothing is spliced [512 KiB]
+	 */
+	size_t pipe;
 };
 
 #define ROTA_RELAY_OPTIONS_INIT \
 	{ \
-		sizeof(struct rota_relay_options), 128u << 10 \
+		sizeof(struct rota_relay_options), 64u << 10, 512u << 10 \
 	}
 
 /*

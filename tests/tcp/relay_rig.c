@@ -126,7 +126,7 @@ relayed_start(struct relayed *relayed, size_t window)
 	struct rota_relay_options options = ROTA_RELAY_OPTIONS_INIT;
 
 	if (window != 0)
-		options.window = window;
+		options.window = options.pipe = window;
 	assert_int_equal(rota_relay(relayed->a->stream, relayed->b->stream,
 				 window != 0 ? &options : NULL, relayed_on_done, relayed,
 				 &relayed->relay),

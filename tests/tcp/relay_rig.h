@@ -52,7 +52,7 @@ void relayed_open_unix(struct rota_context *ctx, struct relayed *relayed,
 void relayed_open_a(struct rota_context *ctx, struct relayed *relayed,
 	const struct rota_stream_options *options);
 
-/* rota_relay of both, which must work; window 0: the default. */
+/* rota_relay of both, which must work; window, of pipes too, 0: the defaults. */
 void relayed_start(struct relayed *relayed, size_t window);
 
 /* An on_done; userdata is a struct relayed. */
