@@ -209,7 +209,7 @@ const struct host scenario_native = {
 
 /* What a program runs */
 
-#define MOST_TESTS 2048
+#define MOST_TESTS 4096
 
 static struct CMUnitTest tests[MOST_TESTS];
 static size_t test_count;
