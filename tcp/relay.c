@@ -97,13 +97,26 @@ begin_copying(struct side *side)
 	side->much_reads = MUCH_READS - 1; /* unless the next read is small */
 }
 
+/* splice(2) to a connection that the peer has reset raises SIGPIPE, and no flag forbids it. */
+static bool
+ignores_sigpipe(const struct rota_sys_ops *sys)
+{
+	struct sigaction action;
+
+	return sys->sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 static void
 note_read(struct side *side, size_t len)
 {
-	if (len < MUCH)
+	if (len < MUCH || !side->may_splice)
 		side->much_reads = 0;
-	else if (side->may_splice && ++side->much_reads == MUCH_READS)
+	else if (++side->much_reads < MUCH_READS)
+		return;
+	else if (ignores_sigpipe(side->stream->ctx->sys))
 		side->stream->flags |= ROTA__SPLICED;
+	else
+		side->may_splice = false;
 }
 
 /* Into the pipe and, as far as the kernel takes it at once, out of it. As rota__relay_splice. */
@@ -154,15 +167,6 @@ rota__relay_splice(struct rota_stream *stream)
 		return -ENOTSUP;
 	}
 	return n;
-}
-
-/* splice(2) to a connection that the peer has reset raises SIGPIPE, and no flag forbids it. */
-static bool
-ignores_sigpipe(const struct rota_sys_ops *sys)
-{
-	struct sigaction action;
-
-	return sys->sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
 /* Handlers */
@@ -337,7 +341,7 @@ rota_relay(struct rota_stream *a, struct rota_stream *b, const struct rota_relay
 		.on_done = on_done,
 		.userdata = userdata,
 	};
-	may_splice = options->pipe >= MUCH && ignores_sigpipe(a->ctx->sys);
+	may_splice = options->pipe >= MUCH;
 	take(&relay->sides[0], a, false, may_splice);
 	take(&relay->sides[1], b, true, may_splice);
 	*ret_relay = relay;
