@@ -20,23 +20,25 @@ plain_read(struct rota_stream *stream, void *bytes, size_t size)
 	return n < 0 ? -errno : n;
 }
 
-static ssize_t
+static ROTA__RARE ssize_t
 send_parts(const struct rota_sys_ops *sys, int fd, const struct iovec *parts, int count)
 {
-	struct msghdr message = { .msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count };
+	const struct msghdr message = { .msg_iov = (struct iovec *)parts,
+		.msg_iovlen = (size_t)count };
 
-	if (count == 1)
-		return sys->send(fd, parts->iov_base, parts->iov_len, MSG_NOSIGNAL);
 	return sys->sendmsg(fd, &message, MSG_NOSIGNAL);
 }
 
 static ssize_t
 plain_write(struct rota_stream *stream, const struct iovec *parts, int count)
 {
+	const struct rota_sys_ops *sys = stream->ctx->sys;
+	int fd = stream->target.fd;
 	ssize_t n;
 
 	do
-		n = send_parts(stream->ctx->sys, stream->target.fd, parts, count);
+		n = count == 1 ? sys->send(fd, parts->iov_base, parts->iov_len, MSG_NOSIGNAL)
+			       : send_parts(sys, fd, parts, count);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }

@@ -185,7 +185,7 @@ on_data(struct rota_stream *stream, const void *bytes, size_t len, void *userdat
 	(void)stream;
 	if (len > room)
 		len = room;
-	r = target != NULL ? rota_stream_send(target, bytes, len) : -ENOTCONN;
+	r = target != NULL ? rota__output_pass(target, bytes, len) : -ENOTCONN;
 	if (r == -ENOTCONN) {
 		side->received += len;
 		return (ssize_t)len; /* its end has come, and will end this one too */

@@ -338,6 +338,17 @@ rota__stream_attend(struct rota_stream *stream)
 		derive_interest(stream);
 }
 
+/* Open, with nothing kept, queued or due, as it mostly is: then there is nothing to attend to. */
+static bool
+is_at_rest(const struct rota_stream *stream)
+{
+	const unsigned harmless = ROTA__RELAYED | ROTA__SPLICED | ROTA__VISITED;
+
+	return stream->state == ROTA__OPEN && (stream->flags & ~harmless) == 0 &&
+		stream->input == NULL && stream->output == NULL &&
+		stream->target.interest == ROTA_READABLE;
+}
+
 static int
 on_ready(struct rota_context *ctx, struct rota_target *target, unsigned events)
 {
@@ -352,7 +363,8 @@ on_ready(struct rota_context *ctx, struct rota_target *target, unsigned events)
 		stream->flags &= (uint16_t)~ROTA__BLOCKED;
 	if ((events & ROTA_READABLE) != 0 && rota__input_is_wanted(stream))
 		rota__input_read(stream);
-	rota__stream_attend(stream);
+	if (!is_at_rest(stream))
+		rota__stream_attend(stream);
 	return 0;
 }
 

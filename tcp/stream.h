@@ -214,6 +214,8 @@ rota__input_kept(const struct rota_stream *stream)
 /* Writes what was gathered, and what is queued. No handler is called. */
 void rota__output_write_gathered(struct rota_stream *stream);
 void rota__output_write_queue(struct rota_stream *stream);
+/* rota_stream_send of what another stream is being given, and shorter. */
+int rota__output_pass(struct rota_stream *stream, const void *bytes, size_t len);
 /* Sends what is in a pipe, which it takes. Nothing is queued, and the stream is open. */
 void rota__output_pour(struct rota_stream *stream, struct rota__pipe *pipe);
 /* Calls the releases that are due. In a turn. */

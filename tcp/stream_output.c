@@ -310,10 +310,9 @@ rota__output_write_queue(struct rota_stream *stream)
 	note_drained(stream);
 }
 
-void
-rota__output_write_gathered(struct rota_stream *stream)
+static void
+write_gathered(struct rota_stream *stream, struct rota__tcp *tcp)
 {
-	struct rota__tcp *tcp = rota__tcp(stream->ctx);
 	const struct iovec parts[2] = {
 		{ (void *)tcp->reply, tcp->reply_len },
 		{ tcp->gather_buffer, tcp->gathered },
@@ -322,8 +321,6 @@ rota__output_write_gathered(struct rota_stream *stream)
 	int count = (tcp->reply_len > 0) + (tcp->gathered > 0);
 	size_t n;
 
-	if (count == 0)
-		return;
 	tcp->reply_len = tcp->gathered = 0;
 	n = write_parts(stream, parts + first, count, parts[0].iov_len + parts[1].iov_len);
 	for (int i = first; i < first + count; i++) {
@@ -333,6 +330,15 @@ rota__output_write_gathered(struct rota_stream *stream)
 			parts[i].iov_len - done);
 		n -= done;
 	}
+}
+
+void
+rota__output_write_gathered(struct rota_stream *stream)
+{
+	struct rota__tcp *tcp = rota__tcp(stream->ctx);
+
+	if (tcp->reply_len + tcp->gathered > 0)
+		write_gathered(stream, tcp);
 }
 
 void
@@ -471,6 +477,17 @@ rota_stream_send(struct rota_stream *stream, const void *bytes, size_t len)
 	if (r >= 0)
 		write_soon(stream);
 	return r;
+}
+
+int
+rota__output_pass(struct rota_stream *stream, const void *bytes, size_t len)
+{
+	const unsigned over = ROTA__FAILED | ROTA__ENDING;
+
+	if (stream->output != NULL || stream->state != ROTA__OPEN || (stream->flags & over) != 0)
+		return rota_stream_send(stream, bytes, len);
+	pass_on(stream, bytes, len);
+	return 0;
 }
 
 /* What was gathered is not written by itself, as something else comes behind it. */
