@@ -6,9 +6,9 @@
  * Where much comes it is spliced, by splice(2) and a pipe, so that it never is in this process;
  * little is copied, which costs less. splice(2) raises SIGPIPE when a peer has reset, and cannot be
  * told not to: a relay splices only if the process ignores SIGPIPE (signal(7)) when much has come
- * for the first time, and that must stay so while it lasts. It splices between plain streams, of TCP and unix
- * sockets; a context has at most 64 pipes, of two descriptors each, and keeps 16 of them for the
- * next. A relay that gets no pipe copies, whatever the reason.
+ * for the first time, and that must stay so while it lasts. It splices between plain streams, of
+ * TCP and unix sockets; a context has at most 64 pipes, of two descriptors each, and keeps 16 of
+ * them for the next. A relay that gets no pipe copies, whatever the reason.
  */
 #ifndef ROTA_RELAY_H
 #define ROTA_RELAY_H
