@@ -9,12 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "random.h"
 #include "stream.h"
 
 #define PIECE 65536
+#define STALLED 5 /* seconds without a byte */
 
 static bool relays_splice;
 
@@ -218,23 +220,37 @@ flow_receive(struct flow *flow, int fd, size_t most)
 	flow->received += (size_t)n;
 }
 
+static time_t
+real_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+static size_t
+moved(const struct flow *to_b, const struct flow *to_a)
+{
+	return to_b->sent + to_b->received + to_a->sent + to_a->received;
+}
+
 void
 relayed_carry(struct relayed *relayed, struct flow *to_b, struct flow *to_a, size_t most)
 {
-	int idle = 0;
+	time_t since = real_seconds();
 
-	/* What has not moved for many turns will not move any more. */
-	while ((!to_b->has_ended || !to_a->has_ended) && idle < 10000) {
-		size_t before = to_b->sent + to_b->received + to_a->sent + to_a->received;
+	/* TCP may drop what finds no room, and send it again some tenths of a second later. */
+	while ((!to_b->has_ended || !to_a->has_ended) && real_seconds() - since <= STALLED) {
+		size_t before = moved(to_b, to_a);
 
 		flow_send(to_b, relayed->peer_a, most);
 		flow_send(to_a, relayed->peer_b, most);
 		spin(relayed->ctx, 1);
 		flow_receive(to_b, relayed->peer_b, most);
 		flow_receive(to_a, relayed->peer_a, most);
-		idle = to_b->sent + to_b->received + to_a->sent + to_a->received > before
-			? 0
-			: idle + 1;
+		if (moved(to_b, to_a) > before)
+			since = real_seconds();
 	}
 	if (!to_b->has_ended || !to_a->has_ended)
 		fail_msg("to b %zu sent, %zu received of %zu; to a %zu, %zu of %zu", to_b->sent,
