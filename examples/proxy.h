@@ -56,6 +56,7 @@ int proxy_read_options(struct proxy_options *options, int argc, char **argv);
 
 struct proxy_log {
 	struct rota_target target; /* started while it takes nothing, to go on when it does */
+	bool has_reader;           /* whom it may have to wait for; a file has none */
 	uint64_t lost;             /* lines that found no room */
 	size_t start;              /* what is written already */
 	size_t used;

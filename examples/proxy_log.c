@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* There is room again: writing is what is done before each wait anyway. */
@@ -26,8 +27,11 @@ void
 proxy_log_init(struct proxy_log *log, int fd)
 {
 	static const struct rota_target_ops ops = { .name = "log", .on_ready = on_ready };
+	struct stat status;
 
 	rota_target_init(&log->target, &ops, fd);
+	log->has_reader = fstat(fd, &status) < 0 || S_ISFIFO(status.st_mode) ||
+		S_ISSOCK(status.st_mode) || isatty(fd);
 }
 
 static bool
@@ -74,7 +78,7 @@ proxy_log_flush(struct proxy_log *log, rota_time timeout)
 {
 	int fd = log->target.fd;
 
-	while (log->start < log->used && is_writable(fd, timeout)) {
+	while (log->start < log->used && (!log->has_reader || is_writable(fd, timeout))) {
 		size_t len = log->used - log->start;
 		ssize_t n = write(fd, log->bytes + log->start, len < PIPE_BUF ? len : PIPE_BUF);
 

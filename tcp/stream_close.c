@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "allocator.h"
@@ -205,18 +204,17 @@ rota__stream_drop(struct rota_stream *stream)
 	stream->flags |= ROTA__DROPPED;
 }
 
+/* "refused while connect: Connection refused". By hand, for every connection has one of these. */
 static void
 write_text(const struct rota_stream *stream, char *text, size_t size)
 {
-	const char *reason = rota_reason_name(stream->reason);
-	const char *phase = rota_phase_name(stream->phase);
-	char error[96];
+	char *end = stpcpy(text, rota_reason_name(stream->reason));
 
-	if (stream->error != 0)
-		snprintf(text, size, "%s while %s: %s", reason, phase,
-			rota_strerror(stream->error, error, sizeof error));
-	else
-		snprintf(text, size, "%s while %s", reason, phase);
+	end = stpcpy(stpcpy(end, " while "), rota_phase_name(stream->phase));
+	if (stream->error == 0)
+		return;
+	end = stpcpy(end, ": ");
+	rota_strerror(stream->error, end, size - (size_t)(end - text));
 }
 
 static void

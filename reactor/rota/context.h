@@ -28,11 +28,11 @@ ROTA_API int rota_context_new(struct rota_context **ret_ctx);
 
 /*
  * Closes everything that was opened on the context, at once (streams that are still open are
- * aborted, reason local), and delivers each on_close, and each relay's on_done, before it returns:
- * the only call inside which they come. Targets, timers, tasks and posts of the caller's are
- * forgotten, signals and children are stopped. ctx NULL does nothing. Returns 0, or -EDEADLK in a
- * handler or hook of this context (nothing was done). In a forked child everything is dropped, as
- * by rota_context_forked.
+ * aborted, reason local), and delivers each on_close, each relay's on_done and a drain's end before
+ * it returns: the only call inside which they come. Targets, timers, tasks and posts of the
+ * caller's are forgotten, signals and children are stopped. ctx NULL does nothing. Returns 0, or
+ * -EDEADLK in a handler or hook of this context (nothing was done). In a forked child everything is
+ * dropped, as by rota_context_forked.
  */
 ROTA_API int rota_context_free(struct rota_context *ctx);
 

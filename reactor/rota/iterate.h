@@ -103,10 +103,11 @@ ROTA_API int rota_turn_end(struct rota_context *ctx, struct rota_dispatchvars *v
 
 /*
  * Step 3 alone: waits at most timeout (less, when a timer is due before; 0 or less: not at all),
- * then calls what is ready: targets (those left over by a budget first), timers that were due when
- * the wait returned, posts, tasks, then the closes of streams and listeners. Returns how many
- * handlers ran; 0 also when the wait ended early, after a signal for instance; -ROTA_ESTOPPED when
- * error_in_handler said so; -EDEADLK; or the context's own error. error_in_handler may be NULL.
+ * then calls what is ready: targets (those left over by a budget first), signals that have come,
+ * timers that were due when the wait returned, posts, tasks, then the closes of streams and
+ * listeners. Returns how many handlers ran; 0 also when the wait ended early, after a signal for
+ * instance; -ROTA_ESTOPPED when error_in_handler said so; -EDEADLK; or the context's own error.
+ * error_in_handler may be NULL.
  */
 ROTA_API int rota_dispatch_once(struct rota_context *ctx, rota_time timeout,
 	rota_error_fn *error_in_handler);

@@ -99,9 +99,10 @@ struct rota_stream_handlers {
 	/*
 	 * Input. Returns how many of the len bytes it took, 0 to len; the rest is kept and offered
 	 * again, contiguous, when more has come, when output that had been full has drained, or
-	 * after rota_stream_resume: who leaves bytes for a reason of its own pauses. A negative
-	 * return closes the stream with that error, at once (reason local). bytes live until it
-	 * returns. NULL: input is thrown away.
+	 * after rota_stream_resume: who leaves bytes for a reason of its own pauses. They are not
+	 * offered again because the peer has ended: on_end comes, and why->unread tells them. A
+	 * negative return closes the stream with that error, at once (reason local). bytes live
+	 * until it returns. NULL: input is thrown away.
 	 */
 	ssize_t (*on_data)(struct rota_stream *stream, const void *bytes, size_t len,
 		void *userdata);
