@@ -5,12 +5,14 @@
  */
 #include <rota/connect.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
 
 #include "address.h"
 #include "allocator.h"
 #include "listener.h"
 #include "stream.h"
+#include "tls.h"
 
 /*
  * How soon a unix socket whose backlog is full is tried again: the kernel does not tell when it no
@@ -87,6 +89,35 @@ ask_connected(const struct rota_stream *stream)
 	return r == -ECONNREFUSED ? r : 1;
 }
 
+/* The name that TLS is to verify: as told, or the numeric address; NULL for a unix socket. */
+static const char *
+tls_name(const struct rota_stream *stream, char *buffer, socklen_t size)
+{
+	const struct rota_address *address = &stream->connecting->address;
+
+	if (stream->options->values.tls_name != NULL || !is_tcp(address))
+		return stream->options->values.tls_name;
+	if (address->socket.any.sa_family == AF_INET)
+		return inet_ntop(AF_INET, &address->socket.in.sin_addr, buffer, size);
+	return inet_ntop(AF_INET6, &address->socket.in6.sin6_addr, buffer, size);
+}
+
+/* It is: nothing is in the way of its being open any more, but TLS if it wants that. */
+static void
+connected(struct rota_stream *stream)
+{
+	struct rota_tls_config *config = stream->options->values.tls;
+	char buffer[INET6_ADDRSTRLEN];
+	const char *name = tls_name(stream, buffer, sizeof buffer);
+	int r = 0;
+
+	rota__stream_forget_opening(stream);
+	if (config != NULL)
+		r = rota__tls_begin(stream, config, ROTA_TLS_CLIENT, name);
+	if (r < 0)
+		rota__stream_finish(stream, reason_of(r), r);
+}
+
 static int
 on_ready(struct rota_context *ctx, struct rota_target *target, unsigned events)
 {
@@ -97,8 +128,9 @@ on_ready(struct rota_context *ctx, struct rota_target *target, unsigned events)
 	if (r < 0) {
 		rota__stream_finish(stream, reason_of(r), r);
 	} else if (r > 0) {
-		rota__stream_forget_opening(stream);
-		rota__stream_open(stream);
+		connected(stream);
+		if (stream->state == ROTA__CONNECTING)
+			rota__stream_open(stream);
 	}
 	return 0;
 }
@@ -164,7 +196,7 @@ attempt(struct rota_stream *stream)
 
 	stream->retry = ROTA_NEVER;
 	if (r > 0) {
-		rota__stream_forget_opening(stream);
+		connected(stream);
 		stream->target.ops = &rota__stream_target_ops;
 		rota__stream_make_busy(stream);
 	}
@@ -240,6 +272,14 @@ can_be_source(const struct rota_address *source, const struct rota_address *addr
 		source->socket.any.sa_family == address->socket.any.sa_family;
 }
 
+/* A path is no name that a certificate could have. */
+static bool
+has_tls_name(const struct rota_address *address, const struct rota_stream_options *options)
+{
+	return options == NULL || options->tls == NULL || options->tls_name != NULL ||
+		is_tcp(address) || !rota__tls_config_needs_name(options->tls);
+}
+
 int
 rota_connect_from(struct rota_context *ctx, const struct rota_address *address,
 	const struct rota_address *source, const struct rota_stream_options *options,
@@ -254,6 +294,8 @@ rota_connect_from(struct rota_context *ctx, const struct rota_address *address,
 	if (address->fd >= 0 || rota__address_is_unnamed(address))
 		return -EINVAL;
 	if (source != NULL && !can_be_source(source, address))
+		return -EINVAL;
+	if (!has_tls_name(address, options))
 		return -EINVAL;
 	r = make(ctx, address, source, options, &stream);
 	if (r < 0)

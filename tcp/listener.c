@@ -21,6 +21,7 @@
 #include "listen.h"
 #include "options.h"
 #include "stream.h"
+#include "tls.h"
 
 #define ACCEPTS_A_TURN 64
 #define FIRST_PAUSE (10 * ROTA_MILLISECOND)
@@ -28,8 +29,12 @@
 
 /* Reasons not to accept: */
 #define BY_USER (1u << 0)
-#define BY_SHORTAGE (1u << 1) /* of descriptors or memory: until the timer */
-#define BY_LIMIT (1u << 2)    /* of its admission: until somebody leaves */
+#define BY_SHORTAGE (1u << 1)   /* of descriptors or memory: until the timer */
+#define BY_LIMIT (1u << 2)      /* of its admission: until somebody leaves */
+#define BY_HANDSHAKES (1u << 3) /* there are as many as may be: until one is over */
+
+/* Those that are over when rota__listeners_descriptor_closed says so, perhaps. */
+#define BY_OTHERS (BY_SHORTAGE | BY_HANDSHAKES)
 
 struct rota_listener {
 	struct rota_target target; /* its descriptor is -1 once it is closed */
@@ -41,6 +46,7 @@ struct rota_listener {
 	const struct rota_listener_handlers *handlers;
 	void *userdata;
 	struct rota_admission *admission; /* NULL: without limits */
+	size_t handshakes;                /* of TLS, at most at once */
 	rota_time pause;                  /* the last one for a shortage; 0: there is none */
 	unsigned paused;                  /* reasons */
 	enum rota_reason reason;
@@ -55,11 +61,12 @@ static void
 set_paused(struct rota_listener *listener, unsigned paused)
 {
 	unsigned changed = listener->paused ^ paused;
+	bool waited = (listener->paused & BY_OTHERS) != 0;
+	bool waits = (paused & BY_OTHERS) != 0;
 
 	listener->paused = paused;
-	if ((changed & BY_SHORTAGE) != 0)
-		rota__tcp(listener->ctx)->paused_listeners +=
-			(paused & BY_SHORTAGE) != 0 ? 1 : (size_t)-1;
+	if (waits != waited)
+		rota__tcp(listener->ctx)->paused_listeners += waits ? 1 : (size_t)-1;
 	if ((changed & BY_LIMIT) != 0)
 		rota__admission_wait(listener->admission, (paused & BY_LIMIT) != 0);
 }
@@ -138,7 +145,7 @@ rota__listeners_try_again(struct rota__tcp *tcp)
 		struct rota_listener *listener =
 			rota_container_of(link, struct rota_listener, link);
 
-		if ((listener->paused & (BY_SHORTAGE | BY_LIMIT)) != 0)
+		if ((listener->paused & (BY_OTHERS | BY_LIMIT)) != 0)
 			rota__timer_restart(listener->ctx, &listener->timer,
 				rota_context_now(listener->ctx));
 	}
@@ -210,6 +217,12 @@ may_accept_next(struct rota_listener *listener, int error)
 	}
 }
 
+static bool
+has_enough_handshakes(const struct rota_listener *listener)
+{
+	return listener->options->handshakes >= listener->handshakes;
+}
+
 /* Takes one connection; whether there may be a further one. */
 static bool
 accept_one(struct rota_listener *listener)
@@ -217,6 +230,10 @@ accept_one(struct rota_listener *listener)
 	int fd;
 	int r;
 
+	if (has_enough_handshakes(listener)) {
+		pause_by(listener, BY_HANDSHAKES);
+		return false;
+	}
 	if (rota__admission_is_full(listener->admission)) {
 		pause_for_limit(listener);
 		return false;
@@ -264,6 +281,8 @@ on_resume(struct rota_context *ctx, struct rota_timer *timer)
 	rota__timer_restart(ctx, timer, ROTA_NEVER);
 	if ((listener->paused & BY_LIMIT) != 0 && rota__admission_is_full(listener->admission))
 		left |= BY_LIMIT;
+	if ((listener->paused & BY_HANDSHAKES) != 0 && has_enough_handshakes(listener))
+		left |= BY_HANDSHAKES;
 	set_paused(listener, left);
 	if (left != 0)
 		return 0;
@@ -295,6 +314,7 @@ make(struct rota_context *ctx, const struct rota_listener_options *options,
 	}
 	listener->ctx = ctx;
 	listener->admission = rota__admission_ref(options->admission);
+	listener->handshakes = options->handshakes;
 	listener->handlers = handlers != NULL ? handlers : &no_handlers;
 	listener->userdata = userdata;
 	rota_timer_init(&listener->timer, on_resume);
@@ -311,10 +331,17 @@ dispose(struct rota_listener *listener)
 }
 
 static bool
+can_serve(const struct rota_tls_config *config)
+{
+	return config == NULL || rota__tls_config_serves(config);
+}
+
+static bool
 are_valid(const struct rota_context *ctx, const struct rota_listener_options *options)
 {
 	return options->size == sizeof *options && options->backlog > 0 &&
-		(options->unix_mode & ~(mode_t)0777) == 0 &&
+		(options->unix_mode & ~(mode_t)0777) == 0 && options->handshakes > 0 &&
+		can_serve(options->stream.tls) &&
 		(options->admission == NULL || rota__admission_is_of(options->admission, ctx));
 }
 
@@ -396,6 +423,24 @@ rota_listener_resume(struct rota_listener *listener)
 	if (listener->paused == 0)
 		rota__timer_restart(listener->ctx, &listener->timer,
 			rota_context_now(listener->ctx));
+}
+
+int
+rota_listener_set_tls(struct rota_listener *listener, struct rota_tls_config *config)
+{
+	struct rota_stream_options values = listener->options->values;
+	struct rota__options *options;
+	int r;
+
+	if (!can_serve(config))
+		return -EINVAL;
+	values.tls = config;
+	r = rota__options_new(&values, &options);
+	if (r < 0)
+		return r;
+	rota__options_unref(listener->options);
+	listener->options = options;
+	return 0;
 }
 
 int

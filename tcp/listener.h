@@ -7,6 +7,7 @@
 
 #include <rota/listener.h>
 
+#include "options.h"
 #include "tcp_context.h"
 
 /* A descriptor is free again: listeners that paused for want of one try soon. */
@@ -19,6 +20,14 @@ rota__listeners_descriptor_closed(struct rota_context *ctx)
 
 	if (tcp->paused_listeners > 0)
 		rota__listeners_try_again(tcp);
+}
+
+/* A handshake of TLS is over: listeners that paused because there were too many go on. */
+static inline void
+rota__listeners_handshake_over(struct rota_context *ctx, struct rota__options *options)
+{
+	options->handshakes--;
+	rota__listeners_descriptor_closed(ctx);
 }
 
 /* Calls on_close for those that are over, and frees them. */

@@ -12,6 +12,7 @@
 
 #include "allocator.h"
 #include "sys.h"
+#include "tls.h"
 
 static bool
 are_timeouts_valid(const struct rota_stream_options *o)
@@ -28,10 +29,21 @@ are_valid(const struct rota_stream_options *o)
 		return false;
 	if (o->session_size > SIZE_MAX / 2)
 		return false;
+	if (o->tls_name != NULL && rota__tls_check_name(o->tls_name) < 0)
+		return false;
 	if (o->keepalive_idle > INT_MAX || o->keepalive_interval > INT_MAX ||
 		o->keepalive_count > INT_MAX)
 		return false;
 	return are_timeouts_valid(o);
+}
+
+static char *
+copy_name(const char *name)
+{
+	size_t size = strlen(name) + 1;
+	char *copy = rota__malloc(size);
+
+	return copy != NULL ? memcpy(copy, name, size) : NULL;
 }
 
 int
@@ -47,8 +59,15 @@ rota__options_new(const struct rota_stream_options *values, struct rota__options
 	options = rota__malloc(sizeof *options);
 	if (options == NULL)
 		return -ENOMEM;
-	options->references = 1;
-	options->values = *values;
+	*options = (struct rota__options){ .references = 1, .values = *values };
+	options->values.tls = rota__tls_config_take(values->tls);
+	if (values->tls_name != NULL) {
+		options->values.tls_name = copy_name(values->tls_name);
+		if (options->values.tls_name == NULL) {
+			rota__options_unref(options);
+			return -ENOMEM;
+		}
+	}
 	*ret_options = options;
 	return 0;
 }
@@ -83,8 +102,11 @@ rota__options_ref(struct rota__options *options)
 void
 rota__options_unref(struct rota__options *options)
 {
-	if (options != NULL && --options->references == 0)
-		rota__free(options);
+	if (options == NULL || --options->references > 0)
+		return;
+	rota_tls_config_unref(options->values.tls);
+	rota__free((char *)options->values.tls_name);
+	rota__free(options);
 }
 
 static int

@@ -12,7 +12,8 @@ struct rota_sys_ops;
 
 struct rota__options {
 	size_t references;
-	struct rota_stream_options values;
+	size_t handshakes;                 /* of TLS, that its accepted streams are in */
+	struct rota_stream_options values; /* with a name and a reference of its own */
 };
 
 /* A copy of values (NULL: the defaults), checked, with one reference. 0, -EINVAL or -ENOMEM. */

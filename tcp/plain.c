@@ -74,10 +74,12 @@ plain_splice_to(struct rota_stream *stream, int pipe, size_t size)
 	return move(stream->ctx->sys, pipe, stream->target.fd, size);
 }
 
-const struct rota__transport rota__plain = {
+static const struct rota__transport_ops plain_ops = {
 	.read = plain_read,
 	.write = plain_write,
 	.end = plain_end,
 	.splice_from = plain_splice_from,
 	.splice_to = plain_splice_to,
 };
+
+const struct rota__transport rota__plain = { &plain_ops };

@@ -87,7 +87,8 @@ can_be_spliced(const struct rota_stream *stream, const struct rota_stream *targe
 {
 	return rota_stream_is_open(stream) && rota__input_kept(stream) == 0 && target != NULL &&
 		rota_stream_is_open(target) && (target->flags & ROTA__ENDING) == 0 &&
-		stream->transport->splice_from != NULL && target->transport->splice_to != NULL;
+		stream->transport->ops->splice_from != NULL &&
+		target->transport->ops->splice_to != NULL;
 }
 
 static void
@@ -124,7 +125,7 @@ static ssize_t
 splice_by(struct side *side, struct rota__pipe *pipe)
 {
 	struct rota_stream *stream = side->stream;
-	ssize_t n = stream->transport->splice_from(stream, pipe->in, relay_of(side)->pipe);
+	ssize_t n = stream->transport->ops->splice_from(stream, pipe->in, relay_of(side)->pipe);
 
 	if (n <= 0) {
 		rota__pipe_put(stream->ctx, pipe);

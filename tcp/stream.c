@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "allocator.h"
+#include "tls.h"
 
 #define SESSION_OFFSET ((sizeof(struct rota_stream) + 15) & ~(size_t)15)
 
@@ -168,6 +169,7 @@ rota__stream_discard(struct rota_stream *stream)
 	rota_timer_stop(stream->ctx, &stream->timer);
 	rota__list_remove(&stream->link);
 	rota__tcp(stream->ctx)->streams--;
+	rota__transport_free(stream->transport, stream);
 	rota__options_unref(stream->options);
 	rota__free(stream);
 }
@@ -180,6 +182,51 @@ rota__stream_forget_opening(struct rota_stream *stream)
 	stream->transport = &rota__plain;
 }
 
+static void
+derive_interest(struct rota_stream *stream)
+{
+	const struct rota__transport *transport = stream->transport;
+	bool is_wanted = rota__input_is_wanted(stream);
+	unsigned interest = is_wanted ? ROTA_READABLE : 0;
+
+	if ((stream->flags & ROTA__BLOCKED) != 0)
+		interest |= ROTA_WRITABLE;
+	if (transport->ops->interest != NULL)
+		interest = transport->ops->interest(stream, interest);
+	if (interest != stream->target.interest &&
+		rota_target_set_interest(stream->ctx, &stream->target, interest) < 0)
+		rota__stream_finish(stream, ROTA_REASON_SYSTEM, -ENOMEM);
+	else if (is_wanted && rota__transport_has_more(transport, stream))
+		rota__tcp_read_on(stream->ctx, &stream->link);
+}
+
+/* An accepted stream is a server's; one that connected has begun TLS by itself. */
+static int
+begin_tls(struct rota_stream *stream)
+{
+	struct rota_tls_config *config = options_of(stream)->tls;
+
+	if (config == NULL || stream->transport != &rota__plain)
+		return 0;
+	return rota__tls_begin(stream, config, ROTA_TLS_SERVER, NULL);
+}
+
+/* Whether what comes before it is open is over; otherwise that goes on when it can, or has ended. */
+static bool
+is_shaken(struct rota_stream *stream)
+{
+	int r = begin_tls(stream);
+
+	if (r >= 0)
+		r = stream->transport->ops->shake != NULL ? stream->transport->ops->shake(stream)
+							  : 1;
+	if (r < 0)
+		rota__stream_finish(stream, rota__reason_of(r), r);
+	else if (r == 0)
+		derive_interest(stream);
+	return r > 0;
+}
+
 void
 rota__stream_open(struct rota_stream *stream)
 {
@@ -187,9 +234,11 @@ rota__stream_open(struct rota_stream *stream)
 
 	if ((stream->flags & ROTA__OPENING) != 0)
 		return;
+	stream->target.ops = &rota__stream_target_ops;
+	if (!is_shaken(stream))
+		return;
 	stream->state = ROTA__OPEN;
 	stream->phase = ROTA_PHASE_OPEN;
-	stream->target.ops = &rota__stream_target_ops;
 	stream->activity = rota_context_now(stream->ctx);
 	stream->deadline = rota__time_add(stream->activity, options_of(stream)->lifetime);
 	if (stream->output != NULL)
@@ -275,8 +324,12 @@ end_output(struct rota_stream *stream)
 
 	if ((stream->flags & (ROTA__ENDING | ROTA__OUTPUT_END)) == ROTA__ENDING &&
 		stream->output == NULL) {
-		int r = stream->transport->end(stream, is_last);
+		int r = stream->transport->ops->end(stream, is_last);
 
+		if (r == -EAGAIN) {
+			stream->flags |= ROTA__BLOCKED;
+			return;
+		}
 		/* Not connected: the peer is gone, and reading tells how. */
 		if (r < 0 && r != -ENOTCONN) {
 			rota__stream_fail(stream, rota__reason_of(r), r);
@@ -304,18 +357,6 @@ end_failed(struct rota_stream *stream)
 		}
 	}
 	rota__stream_finish(stream, stream->reason, stream->error);
-}
-
-static void
-derive_interest(struct rota_stream *stream)
-{
-	unsigned interest = rota__input_is_wanted(stream) ? ROTA_READABLE : 0;
-
-	if ((stream->flags & ROTA__BLOCKED) != 0)
-		interest |= ROTA_WRITABLE;
-	if (interest != stream->target.interest &&
-		rota_target_set_interest(stream->ctx, &stream->target, interest) < 0)
-		rota__stream_finish(stream, ROTA_REASON_SYSTEM, -ENOMEM);
 }
 
 void
@@ -346,7 +387,8 @@ is_at_rest(const struct rota_stream *stream)
 
 	return stream->state == ROTA__OPEN && (stream->flags & ~harmless) == 0 &&
 		stream->input == NULL && stream->output == NULL &&
-		stream->target.interest == ROTA_READABLE;
+		stream->target.interest == ROTA_READABLE &&
+		!rota__transport_has_more(stream->transport, stream);
 }
 
 static int
@@ -359,6 +401,8 @@ on_ready(struct rota_context *ctx, struct rota_target *target, unsigned events)
 		rota__stream_finish(stream, ROTA_REASON_SYSTEM, -ENOMEM);
 		return 0;
 	}
+	if (stream->transport->ops->interest != NULL)
+		events = ROTA_READABLE | ROTA_WRITABLE;
 	if ((events & ROTA_WRITABLE) != 0)
 		stream->flags &= (uint16_t)~ROTA__BLOCKED;
 	if ((events & ROTA_READABLE) != 0 && rota__input_is_wanted(stream))

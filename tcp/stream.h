@@ -10,6 +10,7 @@
  *   stream_output.c  sending, gathering, queueing, writing
  *   stream_close.c   every way to end, and on_close
  *   plain.c          the transport that is the socket itself
+ *   tls.c            the one that is TLS on it (tls.h)
  *   pipe.c           pipes that a relay splices by
  */
 #ifndef ROTA_PRIVATE_STREAM_H
@@ -49,7 +50,17 @@ enum rota__stream_state {
 #define ROTA__RELAYED (1u << 13) /* taken by a relay */
 #define ROTA__SPLICED (1u << 14) /* which splices what comes from it, where it can */
 
+/* What carries a stream's bytes. Those that have a state of their own begin with this. */
 struct rota__transport {
+	const struct rota__transport_ops *ops;
+};
+
+struct rota__transport_ops {
+	/*
+	 * What comes before the stream can be open: 1 when that is done, 0 when it waits, or a
+	 * negative error. NULL: nothing.
+	 */
+	int (*shake)(struct rota_stream *stream);
 	/*
 	 * As recv: bytes read, 0 at the peer's end, or a negative error; -EAGAIN when there is
 	 * nothing now.
@@ -62,7 +73,7 @@ struct rota__transport {
 	ssize_t (*write)(struct rota_stream *stream, const struct iovec *parts, int count);
 	/*
 	 * Tells the peer that nothing more will come; is_last: as the last thing before the socket
-	 * is closed. 0 or a negative error.
+	 * is closed. 0 or a negative error; -EAGAIN to be called again when it is writable.
 	 */
 	int (*end)(struct rota_stream *stream, bool is_last);
 	/*
@@ -71,11 +82,37 @@ struct rota__transport {
 	 */
 	ssize_t (*splice_from)(struct rota_stream *stream, int pipe, size_t size);
 	ssize_t (*splice_to)(struct rota_stream *stream, int pipe, size_t size);
+	/*
+	 * The directions to wait for, where the stream waits for those wanted, or for its shake:
+	 * writing may wait for input, and reading for output, so whatever comes is worth a try in
+	 * both. NULL: as wanted.
+	 */
+	unsigned (*interest)(const struct rota_stream *stream, unsigned wanted);
+	/* Whether there is input that the kernel does not know of. NULL: there never is. */
+	bool (*has_more)(const struct rota_stream *stream);
+	/* Writes why it failed, to be read behind the reason. NULL: what the error says. */
+	void (*explain)(const struct rota_stream *stream, char *text, size_t size);
+	/* Frees its state. NULL: it has none. */
+	void (*free)(struct rota_stream *stream);
 };
 
 struct rota__pipe;
 
 extern const struct rota__transport rota__plain;
+
+/* As the transport's own. */
+static inline bool
+rota__transport_has_more(const struct rota__transport *transport, const struct rota_stream *stream)
+{
+	return transport->ops->has_more != NULL && transport->ops->has_more(stream);
+}
+
+static inline void
+rota__transport_free(const struct rota__transport *transport, struct rota_stream *stream)
+{
+	if (transport->ops->free != NULL)
+		transport->ops->free(stream);
+}
 
 /* What on_data did not take, contiguous; there only while there is some, or need is above 1. */
 struct rota__input {
@@ -214,6 +251,8 @@ rota__input_kept(const struct rota_stream *stream)
 /* Writes what was gathered, and what is queued. No handler is called. */
 void rota__output_write_gathered(struct rota_stream *stream);
 void rota__output_write_queue(struct rota_stream *stream);
+/* The same before the stream is open. */
+void rota__output_flush(struct rota_stream *stream);
 /* rota_stream_send of what another stream is being given, and shorter. */
 int rota__output_pass(struct rota_stream *stream, const void *bytes, size_t len);
 /* Sends what is in a pipe, which it takes. Nothing is queued, and the stream is open. */

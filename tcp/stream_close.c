@@ -45,6 +45,10 @@ rota__reason_of(int error)
 	case ECONNABORTED:
 	case ETIMEDOUT:
 		return ROTA_REASON_RESET;
+	case ROTA_ETRUNCATED:
+		return ROTA_REASON_TRUNCATED;
+	case ROTA_ETLS:
+		return ROTA_REASON_TLS;
 	default:
 		return ROTA_REASON_SYSTEM;
 	}
@@ -60,6 +64,9 @@ is_orderly(const struct rota_stream *stream)
 {
 	enum rota_reason reason = stream->reason;
 
+	/* The peer is to be told what failed, and TLS does not take its end for a good one. */
+	if (reason == ROTA_REASON_TLS)
+		return true;
 	if ((stream->flags & ROTA__RELAYED) != 0 || stream->unsent > 0)
 		return reason == ROTA_REASON_CLEAN;
 	return reason == ROTA_REASON_CLEAN || reason == ROTA_REASON_TIMEOUT_IDLE ||
@@ -87,11 +94,30 @@ close_socket(struct rota_context *ctx, int fd, bool reset)
 	rota__listeners_descriptor_closed(ctx);
 }
 
+/*
+ * What has come and is not read would make of close a reset, which may overtake what was sent last:
+ * the alert that says what failed. MSG_TRUNC throws away what it reads (tcp(7)).
+ */
+static void
+read_away(struct rota_stream *stream)
+{
+	const struct rota_sys_ops *sys = stream->ctx->sys;
+	int fd = stream->target.fd;
+
+	(void)sys->shutdown(fd, SHUT_WR);
+	(void)sys->recv(fd, NULL, READ_ON, MSG_TRUNC);
+}
+
 static void
 close_target(struct rota_stream *stream, bool reset)
 {
 	int fd = stream->target.fd;
 
+	/* An end in order is one for TLS too. */
+	if (fd >= 0 && !reset && (stream->flags & ROTA__OUTPUT_END) == 0)
+		(void)stream->transport->ops->end(stream, true);
+	if (fd >= 0 && stream->reason == ROTA_REASON_TLS)
+		read_away(stream);
 	rota_target_stop(stream->ctx, &stream->target);
 	stream->target.fd = -1;
 	if (fd >= 0)
@@ -214,7 +240,11 @@ write_text(const struct rota_stream *stream, char *text, size_t size)
 	if (stream->error == 0)
 		return;
 	end = stpcpy(end, ": ");
-	rota_strerror(stream->error, end, size - (size_t)(end - text));
+	size -= (size_t)(end - text);
+	if (stream->error == -ROTA_ETLS && stream->transport->ops->explain != NULL)
+		stream->transport->ops->explain(stream, end, size);
+	else
+		rota_strerror(stream->error, end, size);
 }
 
 static void
@@ -249,6 +279,7 @@ rota__stream_deliver(struct rota_stream *stream)
 	if (is_dropped && (stream->flags & ROTA__RELAYED) != 0)
 		rota__relay_drop(stream);
 	rota__input_free(stream);
+	rota__transport_free(stream->transport, stream);
 	rota__options_unref(stream->options);
 	rota__free(stream);
 }

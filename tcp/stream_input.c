@@ -97,7 +97,7 @@ call_on_data(struct rota_stream *stream, const char *bytes, size_t len)
 		return (size_t)taken;
 	if ((stream->flags & ROTA__FAILED) != 0)
 		rota__stream_finish(stream, stream->reason, stream->error);
-	else if (stream->state == ROTA__OPEN)
+	else if (stream->state <= ROTA__OPEN)
 		rota__stream_finish(stream, ROTA_REASON_LOCAL, (int)taken);
 	return 0;
 }
@@ -135,7 +135,8 @@ offer_fresh(struct rota_stream *stream, const char *bytes, size_t len)
 
 	if (taken == len)
 		return;
-	if (stream->state != ROTA__OPEN) {
+	/* Before it is open again (rota_stream_start_tls) it keeps them too. */
+	if (stream->state > ROTA__OPEN) {
 		stream->unread += len - taken;
 		return;
 	}
@@ -161,7 +162,7 @@ rota__input_offer_kept(struct rota_stream *stream)
 	taken = call_on_data(stream, input->bytes + input->start, input->len);
 	input->start += taken;
 	input->len -= taken;
-	if (stream->state != ROTA__OPEN) {
+	if (stream->state > ROTA__OPEN) {
 		stream->unread -= taken; /* all of it was counted when the stream left that state */
 		return;
 	}
@@ -199,7 +200,7 @@ static void
 discard(struct rota_stream *stream)
 {
 	struct rota__tcp *tcp = rota__tcp(stream->ctx);
-	ssize_t n = stream->transport->read(stream, tcp->read_buffer, sizeof tcp->read_buffer);
+	ssize_t n = stream->transport->ops->read(stream, tcp->read_buffer, sizeof tcp->read_buffer);
 
 	if (n > 0)
 		stream->unread += (uint64_t)n;
@@ -247,7 +248,7 @@ rota__input_read(struct rota_stream *stream)
 			return;
 	}
 	size = read_size(stream);
-	n = size > 0 ? stream->transport->read(stream, tcp->read_buffer, size) : -EAGAIN;
+	n = size > 0 ? stream->transport->ops->read(stream, tcp->read_buffer, size) : -EAGAIN;
 	if (n > 0)
 		on_bytes(stream, tcp->read_buffer, (size_t)n);
 	else

@@ -214,7 +214,7 @@ note_written(struct rota_stream *stream, ssize_t n, size_t all)
 static size_t
 write_parts(struct rota_stream *stream, const struct iovec *parts, int count, size_t all)
 {
-	return note_written(stream, stream->transport->write(stream, parts, count), all);
+	return note_written(stream, stream->transport->ops->write(stream, parts, count), all);
 }
 
 static size_t
@@ -222,7 +222,7 @@ write_pipe(struct rota_stream *stream, const struct rota__chunk *chunk)
 {
 	int out = rota__pipe_of(chunk)->out;
 
-	return note_written(stream, stream->transport->splice_to(stream, out, chunk->len),
+	return note_written(stream, stream->transport->ops->splice_to(stream, out, chunk->len),
 		chunk->len);
 }
 
@@ -298,16 +298,22 @@ write_queue_once(struct rota_stream *stream)
 }
 
 void
-rota__output_write_queue(struct rota_stream *stream)
+rota__output_flush(struct rota_stream *stream)
 {
-	if (stream->output == NULL || stream->state == ROTA__CONNECTING ||
-		(stream->flags & ROTA__BLOCKED) != 0)
+	if (stream->output == NULL || (stream->flags & ROTA__BLOCKED) != 0)
 		return;
 	while (write_queue_once(stream)) {
 		/* Until the kernel takes no more, or nothing is left. */
 	}
 	free_empty_output(stream);
 	note_drained(stream);
+}
+
+void
+rota__output_write_queue(struct rota_stream *stream)
+{
+	if (stream->state != ROTA__CONNECTING)
+		rota__output_flush(stream);
 }
 
 static void

@@ -13,6 +13,7 @@
 #include "listener.h"
 #include "pipe.h"
 #include "stream.h"
+#include "tls.h"
 
 static struct rota__tcp *
 tcp_of(struct rota__layer *layer)
@@ -69,6 +70,20 @@ end_phase(struct rota_context *ctx, struct rota__layer *layer)
 	rota__output_release(tcp);
 }
 
+/* Reports what only TLS knows as the kernel does the rest: to be ready for a further turn. */
+static void
+report_reading(struct rota_context *ctx, struct rota__tcp *tcp)
+{
+	struct rota_link *link;
+
+	while ((link = rota__list_pop(&tcp->reading)) != NULL) {
+		struct rota_target *target = &stream_of(link)->target;
+
+		rota__list_append(&tcp->resting, link);
+		rota__target_report(ctx, target, target->interest);
+	}
+}
+
 /* What is left is for the next turn. */
 static void
 note_left(struct rota_context *ctx, const struct rota__tcp *tcp)
@@ -96,6 +111,7 @@ end_turn(struct rota_context *ctx, struct rota__layer *layer)
 	 * in the next one.
 	 */
 	write_busy(tcp);
+	report_reading(ctx, tcp);
 	note_left(ctx, tcp);
 }
 
@@ -141,8 +157,10 @@ rota_stream_each(struct rota_context *ctx, rota_stream_fn *visit, void *userdata
 	clear_visited(&tcp->resting);
 	clear_visited(&tcp->busy);
 	clear_visited(&tcp->attended);
+	clear_visited(&tcp->reading);
 	while (visit_next(&tcp->resting, visit, userdata) ||
 		visit_next(&tcp->busy, visit, userdata) ||
+		visit_next(&tcp->reading, visit, userdata) ||
 		visit_next(&tcp->attended, visit, userdata)) {
 		/* visit may move streams from one list to another, so the search begins anew. */
 	}
@@ -200,6 +218,7 @@ static void
 free_tcp(struct rota_context *ctx, struct rota__layer *layer)
 {
 	rota__pipes_close(ctx);
+	rota__tls_shared_free(tcp_of(layer));
 	ctx->layer = NULL;
 	rota__options_unref(tcp_of(layer)->connect_options);
 	rota__free(tcp_of(layer));
@@ -232,6 +251,7 @@ rota__tcp_of(struct rota_context *ctx, struct rota__tcp **ret_tcp)
 		rota__list_init(&tcp->resting);
 		rota__list_init(&tcp->busy);
 		rota__list_init(&tcp->attended);
+		rota__list_init(&tcp->reading);
 		rota__list_init(&tcp->ended);
 		rota__list_init(&tcp->delivered);
 		rota__list_init(&tcp->listeners);

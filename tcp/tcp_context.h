@@ -12,6 +12,7 @@ struct rota_stream;
 struct rota__chunk;
 struct rota__options;
 struct rota__drain;
+struct rota__tls_shared;
 
 /* Most that a stream reads, and gathers before it writes, in one turn. */
 #define ROTA__TURN_BYTES (64u << 10)
@@ -24,6 +25,8 @@ struct rota__tcp {
 	struct rota_link busy;    /* to be attended to when the phase ends, or in the next turn */
 	/* the busy ones of the phase that is being ended, while that lasts */
 	struct rota_link attended;
+	/* with input that the kernel does not know of: ready in the next turn */
+	struct rota_link reading;
 	struct rota_link ended;     /* to get its on_close */
 	struct rota_link delivered; /* those that are getting it in this turn */
 	size_t streams;             /* that have not had it */
@@ -36,6 +39,8 @@ struct rota__tcp {
 	struct rota__drain *drain; /* NULL: there is none */
 
 	struct rota__options *connect_options; /* of the last connection that was begun */
+
+	struct rota__tls_shared *tls; /* NULL: there was no TLS yet */
 
 	/* Chunks that are done, and whose release is due, in a turn. */
 	struct rota__chunk *released;
@@ -81,6 +86,15 @@ rota__tcp_note_work(struct rota_context *ctx)
 {
 	ctx->work |= ROTA__LAYER_HAS_WORK;
 	rota__context_nearer(ctx, INT64_MIN);
+}
+
+/* The stream of this link is to be ready for reading in the next turn, whatever the kernel says. */
+static inline void
+rota__tcp_read_on(struct rota_context *ctx, struct rota_link *link)
+{
+	rota__list_remove(link);
+	rota__list_append(&rota__tcp(ctx)->reading, link);
+	rota__tcp_note_work(ctx);
 }
 
 static inline bool

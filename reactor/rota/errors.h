@@ -24,7 +24,8 @@ ROTA_BEGIN_DECLS
 	X(ROTA_EPROXY, 10008, "not a PROXY protocol header, or only a part of one") \
 	X(ROTA_ECIDR, 10009, "not a network: want ADDRESS/BITS, a numeric ADDRESS or unix:") \
 	X(ROTA_EHOSTBITS, 10010, \
-		"bits are set behind the network's prefix: 10.0.0.0/8, not 10.1.2.3/8")
+		"bits are set behind the network's prefix: 10.0.0.0/8, not 10.1.2.3/8") \
+	X(ROTA_ETLS, 10011, "TLS failed")
 
 enum rota_error {
 #define ROTA_ERROR_CODE(name, value, text) name = value,

@@ -60,12 +60,17 @@ struct rota_listener_options {
 	 * other addresses [0]
 	 */
 	mode_t unix_mode;
+	/*
+	 * Handshakes of TLS at once; as long as there are so many nobody is accepted, and peers
+	 * wait in the backlog [1,000]
+	 */
+	size_t handshakes;
 };
 
 #define ROTA_LISTENER_OPTIONS_INIT \
 	{ \
 		sizeof(struct rota_listener_options), ROTA_STREAM_OPTIONS_INIT, 4096, false, true, \
-			NULL, 0 \
+			NULL, 0, 1000 \
 	}
 
 /*

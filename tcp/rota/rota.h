@@ -26,6 +26,7 @@
 #include <rota/target.h>
 #include <rota/task.h>
 #include <rota/timer.h>
+#include <rota/tls.h>
 #include <rota/version.h>
 
 #endif

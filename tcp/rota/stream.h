@@ -20,6 +20,7 @@ ROTA_BEGIN_DECLS
 
 struct rota_context;
 struct rota_stream;
+struct rota_tls_config;
 struct ucred;
 
 /* How far a stream had come when it ended. */
@@ -160,13 +161,25 @@ struct rota_stream_options {
 	bool nodelay;                /* TCP_NODELAY [true] */
 
 	bool read_when_full; /* go on reading while output is above its high mark [false] */
+
+	/*
+	 * TLS on these streams (<rota/tls.h>), on_open after the handshake; it gets a reference
+	 * [NULL: none]
+	 */
+	struct rota_tls_config *tls;
+	/*
+	 * For clients: the name that the peer's certificate must be for, instead of that which is
+	 * connected to; copied [NULL]
+	 */
+	const char *tls_name;
 };
 
 #define ROTA_STREAM_OPTIONS_INIT \
 	{ \
 		sizeof(struct rota_stream_options), NULL, 0, 64u << 10, 1u << 20, 256u << 10, \
 			10 * ROTA_SECOND, 10 * ROTA_SECOND, 10 * ROTA_MINUTE, 10 * ROTA_SECOND, \
-			30 * ROTA_SECOND, ROTA_NEVER, 5 * ROTA_SECOND, 0, 10, 3, 0, true, false \
+			30 * ROTA_SECOND, ROTA_NEVER, 5 * ROTA_SECOND, 0, 10, 3, 0, true, false, \
+			NULL, NULL \
 	}
 
 /*

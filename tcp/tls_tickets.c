@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The keys that tickets are sealed with (RFC 5077, 4; RFC 8446, 4.6.1). OpenSSL has one key for the
+ * life of a configuration; here it is replaced, so that who finds it cannot read what was recorded
+ * long before. They are in a page of their own, which core dumps leave out.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+#include "tls_config.h"
+
+#define LIFETIME (6 * 60 * ROTA_MINUTE)
+
+#define MAGIC "rotatk01"
+
+_Static_assert(sizeof(MAGIC) - 1 + 2 * sizeof(struct rota__tls_ticket_key) == ROTA_TLS_TICKET_KEYS,
+	"what is got and set is both keys");
+
+static bool
+make(struct rota__tls_ticket_key *key)
+{
+	return RAND_bytes(key->name, sizeof key->name) == 1 &&
+		RAND_priv_bytes(key->cipher, sizeof key->cipher) == 1 &&
+		RAND_priv_bytes(key->mac, sizeof key->mac) == 1;
+}
+
+struct rota__tls_tickets *
+rota__tls_tickets_new(void)
+{
+	struct rota__tls_tickets *tickets = mmap(NULL, sizeof *tickets, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (tickets == MAP_FAILED)
+		return NULL;
+	(void)madvise(tickets, sizeof *tickets, MADV_DONTDUMP);
+	if (make(&tickets->current) && make(&tickets->previous))
+		return tickets;
+	rota__tls_tickets_free(tickets);
+	return NULL;
+}
+
+void
+rota__tls_tickets_free(struct rota__tls_tickets *tickets)
+{
+	if (tickets == NULL)
+		return;
+	OPENSSL_cleanse(tickets, sizeof *tickets);
+	munmap(tickets, sizeof *tickets);
+}
+
+/* Replaces keys that are too old by now. False when there is no randomness. */
+static bool
+rotate(struct rota__tls_tickets *tickets, rota_time now)
+{
+	rota_time age = now - tickets->since;
+
+	if (tickets->since == 0) {
+		tickets->since = now; /* used for the first time */
+		return true;
+	}
+	if (age < LIFETIME)
+		return true;
+	tickets->previous = tickets->current;
+	tickets->since = now;
+	/* Nobody came for so long that both are too old. */
+	if (age >= 2 * LIFETIME && !make(&tickets->previous))
+		return false;
+	return make(&tickets->current);
+}
+
+/* 1: in use; 2: the one before; 0: neither. */
+static int
+find(const struct rota__tls_tickets *tickets, const unsigned char *name,
+	struct rota__tls_ticket_key *ret_key)
+{
+	if (CRYPTO_memcmp(name, tickets->current.name, sizeof tickets->current.name) == 0) {
+		*ret_key = tickets->current;
+		return 1;
+	}
+	if (CRYPTO_memcmp(name, tickets->previous.name, sizeof tickets->previous.name) == 0) {
+		*ret_key = tickets->previous;
+		return 2;
+	}
+	return 0;
+}
+
+/* 1 or 2 with the key, 0 for a ticket of a key that is not known, -1 when it cannot be. */
+static int
+take_key(struct rota_tls_config *config, rota_time now, unsigned char *name, bool seals,
+	struct rota__tls_ticket_key *ret_key)
+{
+	int found = -1;
+
+	pthread_mutex_lock(&config->lock);
+	if (rotate(config->tickets, now)) {
+		if (seals)
+			memcpy(name, config->tickets->current.name,
+				sizeof config->tickets->current.name);
+		found = find(config->tickets, name, ret_key);
+	}
+	pthread_mutex_unlock(&config->lock);
+	return found;
+}
+
+static bool
+set_key(const struct rota__tls_ticket_key *key, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+	EVP_MAC_CTX *mac, bool seals)
+{
+	OSSL_PARAM parameters[] = {
+		OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)key->mac,
+			sizeof key->mac),
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA256", 0),
+		OSSL_PARAM_construct_end(),
+	};
+
+	if (seals && RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
+		return false;
+	return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher, iv, seals) == 1 &&
+		EVP_MAC_CTX_set_params(mac, parameters) == 1;
+}
+
+int
+rota__tls_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+	EVP_MAC_CTX *mac, int seals)
+{
+	struct rota__tls *tls = SSL_get_app_data(ssl);
+	struct rota_context *ctx = tls->stream->ctx;
+	struct rota__tls_ticket_key key;
+	int found = take_key(tls->config, ctx->ops->now(ctx), name, seals != 0, &key);
+
+	if (found > 0 && !set_key(&key, iv, cipher, mac, seals != 0))
+		found = -1;
+	OPENSSL_cleanse(&key, sizeof key);
+	return found;
+}
+
+void
+rota_tls_config_get_ticket_keys(struct rota_tls_config *config,
+	unsigned char ret_keys[ROTA_TLS_TICKET_KEYS])
+{
+	size_t each = sizeof config->tickets->current;
+
+	memcpy(ret_keys, MAGIC, sizeof(MAGIC) - 1);
+	pthread_mutex_lock(&config->lock);
+	memcpy(ret_keys + sizeof(MAGIC) - 1, &config->tickets->current, each);
+	memcpy(ret_keys + sizeof(MAGIC) - 1 + each, &config->tickets->previous, each);
+	pthread_mutex_unlock(&config->lock);
+}
+
+int
+rota_tls_config_set_ticket_keys(struct rota_tls_config *config,
+	const unsigned char keys[ROTA_TLS_TICKET_KEYS])
+{
+	size_t each = sizeof config->tickets->current;
+
+	if (memcmp(keys, MAGIC, sizeof(MAGIC) - 1) != 0)
+		return -EINVAL;
+	pthread_mutex_lock(&config->lock);
+	memcpy(&config->tickets->current, keys + sizeof(MAGIC) - 1, each);
+	memcpy(&config->tickets->previous, keys + sizeof(MAGIC) - 1 + each, each);
+	config->tickets->since = 0;
+	pthread_mutex_unlock(&config->lock);
+	return 0;
+}
