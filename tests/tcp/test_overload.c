@@ -90,11 +90,14 @@ static int
 serve(int control)
 {
 	static const struct rota_target_ops question_ops = { "question", on_question };
-	const struct rlimit limit = { DESCRIPTORS, DESCRIPTORS };
+	struct rlimit limit;
 	struct rota_dispatchvars vars = ROTA_DISPATCHVARS_INIT;
 	struct rota_context *ctx;
 	struct asked asked = { .door = make_door(make_echoes(CROWD + 10), CROWD + 10) };
 
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 1;
+	limit.rlim_cur = DESCRIPTORS;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || rota_context_new(&ctx) < 0)
 		return 1;
 	if (door_open(ctx, asked.door, "127.0.0.1:0", NULL) < 0)
