@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 
 #include "allocator.h"
 #include "sys.h"
@@ -85,7 +86,8 @@ is_same(const struct rota_stream_options *a, const struct rota_stream_options *b
 		a->close_timeout == b->close_timeout && a->keepalive_idle == b->keepalive_idle &&
 		a->keepalive_interval == b->keepalive_interval &&
 		a->keepalive_count == b->keepalive_count && a->user_timeout == b->user_timeout &&
-		a->nodelay == b->nodelay && a->read_when_full == b->read_when_full;
+		a->nodelay == b->nodelay && a->read_when_full == b->read_when_full &&
+		a->tls == b->tls && a->tls_name == NULL && b->tls_name == NULL;
 }
 
 int

@@ -284,7 +284,7 @@ rota__tls_config_needs_name(const struct rota_tls_config *config)
 	return !config->is_insecure && !config->is_nameless;
 }
 
-/* Writes the names as they are on the wire, each behind its length. -EINVAL for one that is none. */
+/* Writes the names as on the wire, each behind its length. -EINVAL for one that is none. */
 static int
 pack_alpn(const char *protocols, unsigned char *packed)
 {
