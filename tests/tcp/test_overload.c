@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -550,6 +551,11 @@ raise_limit(void **state)
 int
 main(void)
 {
+	/* It accepts what it then closes as one descriptor too many: peers see resets. */
+	if (getenv("ROTA_UNDER_VALGRIND") != NULL) {
+		print_message("skip - valgrind keeps to the limit of descriptors by itself\n");
+		return 77;
+	}
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			descriptors__more_peers_than_there_are__cost_nothing_while_they_wait),
