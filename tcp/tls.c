@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The TLS transport. Each of its calls enters OpenSSL, with an empty error queue, and leaves it with
- * one answer (outcome), which says what is waited for. Reading goes on until OpenSSL wants input or
- * there is no room; only in the second case, or when bytes were taken from the socket and not used,
- * is the stream ready without the kernel saying so.
+ * The TLS transport. Each of its calls enters OpenSSL with an empty error queue, and leaves it with
+ * one answer (outcome), which says what is waited for. Reading goes on until all that was taken
+ * from the socket is used up, or there is no room; only in the second case is the stream ready
+ * without the kernel saying so.
  */
 #include "tls_config.h"
 
@@ -20,7 +20,8 @@
 static void
 enter(struct rota__tls *tls)
 {
-	ERR_clear_error();
+	if (ERR_peek_error() != 0)
+		ERR_clear_error(); /* which is dear, and mostly there is none */
 	tls->is_drained = false;
 	tls->error = 0;
 }
@@ -151,18 +152,18 @@ tls_read(struct rota_stream *stream, void *bytes, size_t size)
 {
 	struct rota__tls *tls = rota__tls_of(stream);
 	size_t total = 0;
-	int r = 1;
+	int r;
 
 	if (tls->has_failed)
 		return tls->error;
 	enter(tls);
-	while (total < size && r > 0) {
+	do {
 		size_t n;
 
 		r = SSL_read_ex(tls->ssl, (char *)bytes + total, size - total, &n);
 		total += r > 0 ? n : 0;
-	}
-	tls->has_more = r > 0;
+	} while (r > 0 && total < size && rota__tls_has_input(tls));
+	tls->has_more = r > 0 && rota__tls_has_input(tls);
 	tls->read_wants_write = false;
 	if (r <= 0) {
 		r = outcome(tls, r, SSL_ERROR_WANT_READ, &tls->read_wants_write);

@@ -143,6 +143,15 @@ rota__tls_bio_new(struct rota__tls *tls)
 	return bio;
 }
 
+bool
+rota__tls_has_input(const struct rota__tls *tls)
+{
+	const struct rota__tls_shared *shared = rota__tls_shared(tls->stream);
+
+	return shared->raw_start < shared->raw_end || tls->ahead != NULL ||
+		SSL_pending(tls->ssl) > 0;
+}
+
 int
 rota__tls_keep_ahead(struct rota__tls *tls)
 {

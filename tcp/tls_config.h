@@ -153,7 +153,7 @@ struct rota__tls {
 	bool is_client;
 	bool is_shaking; /* and counted so, if it is a server */
 	bool has_failed; /* OpenSSL is not to be called again */
-	bool has_more;   /* the last read did not end for want of input */
+	bool has_more;   /* the last read left some, or met an end */
 	bool is_drained; /* the socket is not asked again in this call */
 	bool is_ended;   /* the peer's end was met */
 	bool read_wants_write;
@@ -178,6 +178,9 @@ extern const struct rota__transport_ops rota__tls_ops;
 
 /* A BIO for a stream; NULL without memory. */
 BIO *rota__tls_bio_new(struct rota__tls *tls);
+
+/* Whether there are bytes that OpenSSL has opened, or that were taken for it and not used. */
+bool rota__tls_has_input(const struct rota__tls *tls);
 
 /* Keeps what was taken from the socket and not used. 0 or -ENOMEM. */
 int rota__tls_keep_ahead(struct rota__tls *tls);
