@@ -211,7 +211,7 @@ begin_tls(struct rota_stream *stream)
 	return rota__tls_begin(stream, config, ROTA_TLS_SERVER, NULL);
 }
 
-/* Whether what comes before it is open is over; otherwise that goes on when it can, or has ended. */
+/* Whether what comes before it is open is over; otherwise that goes on, or the stream has ended. */
 static bool
 is_shaken(struct rota_stream *stream)
 {
