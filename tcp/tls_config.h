@@ -166,6 +166,13 @@ rota__tls_of(const struct rota_stream *stream)
 	return (struct rota__tls *)stream->transport;
 }
 
+/* By its BIO, as what OpenSSL keeps for its user costs each connection two allocations. */
+static inline struct rota__tls *
+rota__tls_of_ssl(const SSL *ssl)
+{
+	return BIO_get_data(SSL_get_rbio(ssl));
+}
+
 static inline struct rota__tls_shared *
 rota__tls_shared(const struct rota_stream *stream)
 {

@@ -37,7 +37,7 @@ push(struct rota_tls_config *config, struct rota__tls_session *kept)
 int
 rota__tls_session_new(SSL *ssl, SSL_SESSION *session)
 {
-	struct rota__tls *tls = SSL_get_app_data(ssl);
+	struct rota__tls *tls = rota__tls_of_ssl(ssl);
 	struct rota__tls_session *kept;
 	struct rota__tls_session *oldest;
 	size_t size;

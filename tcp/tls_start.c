@@ -41,7 +41,6 @@ set_up(struct rota__tls *tls, enum rota_tls_role role, const char *name)
 	if (bio == NULL)
 		return -ENOMEM;
 	SSL_set_bio(tls->ssl, bio, bio);
-	SSL_set_app_data(tls->ssl, tls);
 	r = rota__tls_verify(tls->config, tls->ssl, role, name);
 	if (r < 0)
 		return r;

@@ -128,7 +128,7 @@ int
 rota__tls_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
 	EVP_MAC_CTX *mac, int seals)
 {
-	struct rota__tls *tls = SSL_get_app_data(ssl);
+	struct rota__tls *tls = rota__tls_of_ssl(ssl);
 	struct rota_context *ctx = tls->stream->ctx;
 	struct rota__tls_ticket_key key;
 	int found = take_key(tls->config, ctx->ops->now(ctx), name, seals != 0, &key);
