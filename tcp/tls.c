@@ -114,7 +114,7 @@ take_kept(struct rota__tls *tls)
 	if (tls->ahead == NULL)
 		return -ENOMEM;
 	memcpy(tls->ahead, input->bytes + input->start, input->len);
-	tls->ahead_end = (unsigned)input->len;
+	tls->ahead_end = input->len;
 	input->start = input->len = 0;
 	if (input->need <= 1)
 		rota__input_free(tls->stream);
@@ -241,7 +241,7 @@ write_plain(struct rota__tls *tls, const struct iovec *parts)
 		part.iov_len = tls->plain_left;
 	n = rota__plain.ops->write(tls->stream, &part, 1);
 	if (n > 0)
-		tls->plain_left -= (unsigned)n;
+		tls->plain_left -= (size_t)n;
 	return n;
 }
 

@@ -45,7 +45,7 @@ read_ahead(struct rota__tls *tls, char *bytes, size_t size)
 	size_t n = size < left ? size : left;
 
 	memcpy(bytes, tls->ahead + tls->ahead_start, n);
-	tls->ahead_start += (unsigned)n;
+	tls->ahead_start += n;
 	if (n == left) {
 		rota__free(tls->ahead);
 		tls->ahead = NULL;
@@ -172,6 +172,6 @@ rota__tls_keep_ahead(struct rota__tls *tls)
 		return -ENOMEM;
 	tls->ahead = ahead;
 	tls->ahead_start = 0;
-	tls->ahead_end = (unsigned)left;
+	tls->ahead_end = left;
 	return 0;
 }

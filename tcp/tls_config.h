@@ -145,9 +145,9 @@ struct rota__tls {
 	struct rota_tls_config *config;
 	char *name;  /* of whom a client connected to; NULL */
 	char *ahead; /* taken from the socket, and not used yet */
-	unsigned ahead_start;
-	unsigned ahead_end;
-	unsigned plain_left;  /* what was sent before TLS began, and is not written yet */
+	size_t ahead_start;
+	size_t ahead_end;
+	size_t plain_left;    /* what was sent before TLS began, and is not written yet */
 	unsigned long reason; /* OpenSSL's, of what failed */
 	int error;            /* of the socket, or what failed */
 	bool is_client;

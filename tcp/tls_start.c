@@ -154,7 +154,7 @@ rota_stream_start_tls(struct rota_stream *stream, struct rota_tls_config *config
 		rota__tls_free(tls); /* on_close tells what that write met */
 		return 0;
 	}
-	tls->plain_left = (unsigned)rota_stream_unsent(stream);
+	tls->plain_left = rota_stream_unsent(stream);
 	begin(stream, tls);
 	limit_time(stream);
 	rota__stream_make_busy(stream);
