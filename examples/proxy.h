@@ -7,6 +7,7 @@
  *   proxy_entry.c     who a client is: limits, PROXY headers
  *   proxy_passage.c   one connection, from there to its line in the log
  *   proxy_targets.c   which target a connection goes to
+ *   proxy_tls.c       TLS on either side: files, reload, what handshakes agreed on
  *   proxy_log.c       lines on stdout, written once a turn
  *   proxy_name.c      addresses kept in 24 bytes
  *   proxy_control.c   who may ask at --control, and which commands there are
@@ -20,6 +21,7 @@
 #define EXAMPLES_PROXY_H
 
 #include "program.h"
+#include "program_tls.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -45,8 +47,12 @@ struct proxy_options {
 	struct rota_cidr
 		proxies[PROXY_NETWORKS]; /* whose PROXY headers are required, and believed */
 	size_t proxy_count;
-	int send_proxy;      /* the version of the PROXY header sent to targets; 0: none */
-	const char *control; /* NULL: none */
+	struct program_tls tls;        /* of the clients' side; without certificates: none */
+	struct program_tls target_tls; /* of the targets' side */
+	bool has_target_tls;
+	const char *target_name; /* that their certificates must have; NULL: their addresses */
+	int send_proxy;          /* the version of the PROXY header sent to targets; 0: none */
+	const char *control;     /* NULL: none */
 };
 
 /* Returns 0, or PROGRAM_MISUSED after saying why. */
@@ -166,15 +172,43 @@ struct proxy_passage {
 	rota_time routed;      /* the first target was chosen */
 	uint32_t connect_us;   /* from then until one was connected */
 	uint8_t target;        /* PROXY_NO_TARGET before one is chosen */
-	bool is_trial;         /* of a target that had been skipped */
+	bool is_trial : 1;     /* of a target that had been skipped */
+	bool is_told : 1;      /* the target has the header, and TLS has begun */
 	uint8_t client_reason; /* enum rota_reason, of an end before there was a relay */
 	uint8_t server_reason;
 	int client_error;
 	int server_error;
+	struct proxy_facts *tls;     /* NULL: none, yet */
 	struct proxy_header *header; /* to be sent first; NULL: none, or it has been */
 	struct proxy_name client_name;
 	struct proxy_name original; /* where it was going, for --target original */
 };
+
+/* TLS: see proxy_tls.c. */
+
+struct proxy_tls {
+	struct rota_tls_config *clients; /* NULL: none */
+	struct rota_tls_config *targets;
+	rota_time keys_since; /* when the keys of tickets were last new */
+	struct rota_signal hangup;
+};
+
+/* What a passage keeps of its TLS, each NULL until there is any. */
+struct proxy_facts {
+	char *words;   /* of program_tls_facts, both sides' */
+	char *problem; /* why the last handshake failed, as one word */
+};
+
+/* Reads the files, and reads them again at SIGHUP. Returns 0, or PROGRAM_FAILED after saying why. */
+int proxy_tls_open(struct proxy *proxy);
+void proxy_tls_close(struct proxy *proxy);
+/* Begins TLS on a stream to the passage's target. As rota_stream_start_tls. */
+int proxy_tls_start(struct proxy_passage *passage, struct rota_stream *server);
+/* Keeps what the handshake on one side agreed on, or why it failed. */
+void proxy_tls_note(struct proxy_passage *passage, const struct rota_stream *stream,
+	const char *prefix);
+void proxy_tls_note_problem(struct proxy_passage *passage, const struct rota_close_info *why);
+void proxy_facts_free(struct proxy_facts *facts);
 
 /* A client has come: finds out who it is, then makes it a passage on its way, or cuts it off. */
 void proxy_enter(struct proxy_listener *listener, struct rota_stream *client);
@@ -182,7 +216,7 @@ void proxy_enter(struct proxy_listener *listener, struct rota_stream *client);
 /* A passage without a target. NULL when there is no memory. */
 struct proxy_passage *proxy_passage_new(struct proxy_listener *listener,
 	struct rota_stream *client);
-/* Tries the targets. */
+/* Tries the targets, once the client's TLS, if it has any, is there. */
 void proxy_passage_route(struct proxy_passage *passage);
 /* Resets both sides. */
 void proxy_passage_abort(struct proxy_passage *passage);
@@ -207,6 +241,7 @@ struct proxy {
 	const struct proxy_options *options;
 	struct proxy_listener listeners[PROXY_LISTENERS];
 	struct proxy_targets targets;
+	struct proxy_tls tls;
 	struct rota_admission *admission;
 	struct proxy_passage *passages;
 	size_t passage_count;

@@ -147,9 +147,12 @@ put_time(char *at, struct proxy_log *log)
 	return put(put_number(put(at, log->clock), (uint64_t)now.tv_nsec / 1000000, 3), "Z");
 }
 
-/* "idle-timeout", or "system(EMFILE)": with the error of those that do not tell it themselves. */
+/*
+ * "idle-timeout", or "system(EMFILE)": with the error of those that do not tell it themselves, or
+ * with what was wrong with a handshake.
+ */
 static char *
-put_reason(char *at, const struct rota_relay_side *side)
+put_reason(char *at, const struct rota_relay_side *side, const struct proxy_facts *facts)
 {
 	bool is_vague = side->reason == ROTA_REASON_SYSTEM || side->reason == ROTA_REASON_LOCAL ||
 		side->reason == ROTA_REASON_TRUNCATED;
@@ -159,6 +162,8 @@ put_reason(char *at, const struct rota_relay_side *side)
 		if (*at == ' ')
 			*at = '-';
 	}
+	if (side->reason == ROTA_REASON_TLS && facts && facts->problem)
+		end = put(put(put(end, "("), facts->problem), ")");
 	if (is_vague && side->error != 0)
 		end = put(put(put(end, "("), rota_error_name(side->error)), ")");
 	return end;
@@ -173,7 +178,8 @@ proxy_log_passage(const struct proxy_passage *passage, const struct rota_relay_r
 {
 	struct proxy *proxy = passage->listener->proxy;
 	rota_time duration = rota_context_now(proxy->program.ctx) - passage->accepted;
-	char line[3 * ROTA_ADDRESS_TEXT + 512];
+	const struct proxy_facts *tls = passage->tls;
+	char line[3 * ROTA_ADDRESS_TEXT + 2 * PROGRAM_TLS_FACTS + 1024];
 	char name[ROTA_ADDRESS_TEXT];
 	char *at = line;
 
@@ -186,10 +192,10 @@ proxy_log_passage(const struct proxy_passage *passage, const struct rota_relay_r
 	at = put_number(put(at, " sent="), result->a.sent, 1);
 	at = put_milliseconds(put(at, " connect_ms="), passage->connect_us);
 	at = put_milliseconds(put(at, " duration_ms="), (uint64_t)duration / 1000);
-	at = put_reason(put(at, " reason=client:"), &result->a);
+	at = put_reason(put(at, " reason=client:"), &result->a, tls);
 	at = put(at, ",target:");
-	at = passage->target == PROXY_NO_TARGET ? put(at, "none") : put_reason(at, &result->b);
+	at = passage->target == PROXY_NO_TARGET ? put(at, "none") : put_reason(at, &result->b, tls);
 	at = put_number(put(at, " spliced="), result->a.spliced + result->b.spliced, 1);
-	at = put(at, "\n");
+	at = put(put(at, tls && tls->words ? tls->words : ""), "\n");
 	proxy_log_line(&proxy->log, line, (size_t)(at - line));
 }

@@ -23,6 +23,18 @@ enum {
 	PROXY_FROM,
 	SEND_PROXY,
 	CONTROL,
+	TLS_CERT,
+	TLS_KEY,
+	TLS_CLIENT_CA,
+	TLS_CLIENT_NAME,
+	ALPN,
+	TARGET_TLS,
+	TARGET_CA,
+	TARGET_NAME,
+	TARGET_CERT,
+	TARGET_KEY,
+	INSECURE_TARGET_NO_VERIFY,
+	INSECURE_TARGET_NO_NAME,
 };
 
 static int
@@ -112,6 +124,57 @@ read_version(struct proxy_options *options, const char *value)
 }
 
 static int
+read_tls(struct program_tls *tls, int option, const char *value)
+{
+	switch (option) {
+	case TLS_CERT:
+		return program_tls_file(PROXY_NAME, "--tls-cert", value, tls->certificates,
+			&tls->certificate_count);
+	case TLS_KEY:
+		return program_tls_file(PROXY_NAME, "--tls-key", value, tls->keys, &tls->key_count);
+	case TLS_CLIENT_CA:
+		tls->ca = value;
+		tls->requires_peer = true;
+		return 0;
+	case TLS_CLIENT_NAME:
+		return program_tls_peer(PROXY_NAME, "--tls-client-name", value, tls);
+	default:
+		tls->alpn = value;
+		return program_tls_alpn(PROXY_NAME, "--alpn", value);
+	}
+}
+
+static int
+read_target_tls(struct proxy_options *options, int option, const char *value)
+{
+	struct program_tls *tls = &options->target_tls;
+
+	switch (option) {
+	case TARGET_TLS:
+		options->has_target_tls = true;
+		return 0;
+	case TARGET_CA:
+		tls->ca = value;
+		return 0;
+	case TARGET_NAME:
+		options->target_name = value;
+		return program_tls_name(PROXY_NAME, "--target-name", value);
+	case TARGET_CERT:
+		return program_tls_file(PROXY_NAME, "--target-cert", value, tls->certificates,
+			&tls->certificate_count);
+	case TARGET_KEY:
+		return program_tls_file(PROXY_NAME, "--target-key", value, tls->keys,
+			&tls->key_count);
+	case INSECURE_TARGET_NO_VERIFY:
+		tls->no_verification = true;
+		return 0;
+	default:
+		tls->no_name = true;
+		return 0;
+	}
+}
+
+static int
 read_option(int option, const char *value, void *userdata)
 {
 	struct proxy_options *options = userdata;
@@ -143,31 +206,88 @@ read_option(int option, const char *value, void *userdata)
 		return read_network(options, value);
 	case SEND_PROXY:
 		return read_version(options, value);
-	default:
+	case CONTROL:
 		options->control = value;
 		return 0;
+	default:
+		return option < TARGET_TLS ? read_tls(&options->tls, option, value)
+					   : read_target_tls(options, option, value);
 	}
 }
+
+static bool
+has_unix_target(const struct proxy_options *options)
+{
+	for (size_t i = 0; i < options->target_count; i++) {
+		if (options->targets[i].socket.any.sa_family == AF_UNIX)
+			return true;
+	}
+	return false;
+}
+
+/* What makes sense together only. */
+static int
+check_tls(const struct proxy_options *options)
+{
+	const struct program_tls *tls = &options->tls;
+	const struct program_tls *to = &options->target_tls;
+	int r = program_tls_pairs(PROXY_NAME, "tls", tls);
+
+	if (r == 0)
+		r = program_tls_pairs(PROXY_NAME, "target", to);
+	if (r != 0)
+		return r;
+	if (tls->certificate_count == 0 && (tls->ca || tls->peer_name_count > 0 || tls->alpn))
+		return program_misuse(PROXY_NAME, "%s needs --tls-cert and --tls-key",
+			tls->alpn         ? "--alpn"
+				: tls->ca ? "--tls-client-ca"
+					  : "--tls-client-name");
+	if (tls->peer_name_count > 0 && !tls->ca)
+		return program_misuse(PROXY_NAME, "--tls-client-name needs --tls-client-ca");
+	if (!options->has_target_tls &&
+		(to->ca || options->target_name || to->certificate_count > 0 ||
+			to->no_verification || to->no_name))
+		return program_misuse(PROXY_NAME,
+			"what is said about the targets' TLS needs --target-tls");
+	if (options->has_target_tls && !options->target_name && has_unix_target(options) &&
+		!to->no_verification && !to->no_name)
+		return program_misuse(PROXY_NAME,
+			"--target-tls to a unix socket needs --target-name NAME, for its certificate");
+	return 0;
+}
+
+static const struct option names[] = {
+	{ "listen", required_argument, NULL, LISTEN },
+	{ "target", required_argument, NULL, TARGET },
+	{ "balance", required_argument, NULL, BALANCE },
+	{ "connect-timeout", required_argument, NULL, CONNECT_TIMEOUT },
+	{ "idle-timeout", required_argument, NULL, IDLE_TIMEOUT },
+	{ "half-close-timeout", required_argument, NULL, HALF_CLOSE_TIMEOUT },
+	{ "lifetime", required_argument, NULL, LIFETIME },
+	{ "drain", required_argument, NULL, DRAIN },
+	{ "max-connections", required_argument, NULL, MAX_CONNECTIONS },
+	{ "max-per-source", required_argument, NULL, MAX_PER_SOURCE },
+	{ "proxy-from", required_argument, NULL, PROXY_FROM },
+	{ "send-proxy", required_argument, NULL, SEND_PROXY },
+	{ "control", required_argument, NULL, CONTROL },
+	{ "tls-cert", required_argument, NULL, TLS_CERT },
+	{ "tls-key", required_argument, NULL, TLS_KEY },
+	{ "tls-client-ca", required_argument, NULL, TLS_CLIENT_CA },
+	{ "tls-client-name", required_argument, NULL, TLS_CLIENT_NAME },
+	{ "alpn", required_argument, NULL, ALPN },
+	{ "target-tls", no_argument, NULL, TARGET_TLS },
+	{ "target-ca", required_argument, NULL, TARGET_CA },
+	{ "target-name", required_argument, NULL, TARGET_NAME },
+	{ "target-cert", required_argument, NULL, TARGET_CERT },
+	{ "target-key", required_argument, NULL, TARGET_KEY },
+	{ "insecure-target-no-verify", no_argument, NULL, INSECURE_TARGET_NO_VERIFY },
+	{ "insecure-target-no-name", no_argument, NULL, INSECURE_TARGET_NO_NAME },
+	{ NULL, 0, NULL, 0 },
+};
 
 int
 proxy_read_options(struct proxy_options *options, int argc, char **argv)
 {
-	static const struct option names[] = {
-		{ "listen", required_argument, NULL, LISTEN },
-		{ "target", required_argument, NULL, TARGET },
-		{ "balance", required_argument, NULL, BALANCE },
-		{ "connect-timeout", required_argument, NULL, CONNECT_TIMEOUT },
-		{ "idle-timeout", required_argument, NULL, IDLE_TIMEOUT },
-		{ "half-close-timeout", required_argument, NULL, HALF_CLOSE_TIMEOUT },
-		{ "lifetime", required_argument, NULL, LIFETIME },
-		{ "drain", required_argument, NULL, DRAIN },
-		{ "max-connections", required_argument, NULL, MAX_CONNECTIONS },
-		{ "max-per-source", required_argument, NULL, MAX_PER_SOURCE },
-		{ "proxy-from", required_argument, NULL, PROXY_FROM },
-		{ "send-proxy", required_argument, NULL, SEND_PROXY },
-		{ "control", required_argument, NULL, CONTROL },
-		{ NULL, 0, NULL, 0 },
-	};
 	int r;
 
 	*options = (struct proxy_options){ .drain = 30 * ROTA_SECOND };
@@ -189,6 +309,9 @@ proxy_read_options(struct proxy_options *options, int argc, char **argv)
 		return program_misuse(PROXY_NAME, "it needs --target ADDRESS");
 	if (options->target_count > 0 && options->original)
 		return program_misuse(PROXY_NAME, "--target original excludes other targets");
+	r = check_tls(options);
+	if (r != 0)
+		return r;
 	/* A client that is to say whose it is has as long as a target. */
 	options->streams.handshake_timeout = options->streams.connect_timeout;
 	return 0;

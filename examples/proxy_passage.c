@@ -34,6 +34,7 @@ passage_end(struct proxy_passage *passage, const struct rota_relay_result *resul
 	rota_admission_leave(proxy->admission, passage->source);
 	proxy_name_clear(&passage->client_name);
 	proxy_name_clear(&passage->original);
+	proxy_facts_free(passage->tls);
 	free(passage->header);
 	free(passage);
 }
@@ -70,16 +71,40 @@ client_close(struct rota_stream *client, const struct rota_close_info *why, void
 	passage->client = NULL;
 	passage->client_reason = (uint8_t)why->reason;
 	passage->client_error = why->error;
+	proxy_tls_note_problem(passage, why);
 	if (passage->server)
 		rota_stream_abort(passage->server);
 	else
 		passage_fail(passage);
 }
 
-/* The client is not read while it waits: without on_data, what came would be thrown away. */
-static const struct rota_stream_handlers client_handlers = { .on_close = client_close };
-
 static void passage_connect(struct proxy_passage *passage);
+
+static void
+passage_route(struct proxy_passage *passage)
+{
+	passage->routed = rota_context_now(passage->listener->proxy->program.ctx);
+	rota_stream_pause(passage->client);
+	passage_connect(passage);
+}
+
+/* One with TLS waits for this; one without is on its way already. */
+static void
+client_open(struct rota_stream *client, void *userdata)
+{
+	struct proxy_passage *passage = userdata;
+
+	if (!passage->listener->proxy->tls.clients)
+		return;
+	proxy_tls_note(passage, client, "");
+	passage_route(passage);
+}
+
+/* The client is not read while it waits: without on_data, what came would be thrown away. */
+static const struct rota_stream_handlers client_handlers = {
+	.on_open = client_open,
+	.on_close = client_close,
+};
 
 static void
 server_close(struct rota_stream *server, const struct rota_close_info *why, void *userdata)
@@ -92,6 +117,7 @@ server_close(struct rota_stream *server, const struct rota_close_info *why, void
 	passage->server = NULL;
 	passage->server_reason = (uint8_t)why->reason;
 	passage->server_error = why->error;
+	proxy_tls_note_problem(passage, why);
 	if (!passage->client || why->reason == ROTA_REASON_CANCELLED) {
 		proxy_target_left(proxy, passage);
 		may_go_on = false;
@@ -114,12 +140,20 @@ server_open(struct rota_stream *server, void *userdata)
 	rota_time now = rota_context_now(proxy->program.ctx);
 	int r = 0;
 
-	passage->connect_us = (uint32_t)((now - passage->routed) / 1000);
-	proxy_target_connected(proxy, passage);
-	if (passage->header)
+	if (passage->header && !passage->is_told)
 		r = rota_stream_send(server, passage->header->bytes, passage->header->len);
+	/* The header goes first, as it is; then TLS, which opens the stream again. */
+	if (r >= 0 && passage->header && !passage->is_told && proxy->tls.targets) {
+		passage->is_told = true;
+		r = proxy_tls_start(passage, server);
+		if (r >= 0)
+			return;
+	}
 	free(passage->header);
 	passage->header = NULL;
+	passage->connect_us = (uint32_t)((now - passage->routed) / 1000);
+	proxy_target_connected(proxy, passage);
+	proxy_tls_note(passage, server, "target_");
 	if (r >= 0)
 		r = rota_relay(passage->client, server, NULL, relay_done, passage, &passage->relay);
 	if (r < 0)
@@ -142,9 +176,13 @@ passage_connect(struct proxy_passage *passage)
 	struct rota_address address;
 	int r = -ECANCELED;
 
+	passage->is_told = false;
 	streams.handlers = &server_handlers;
 	streams.connect_timeout = proxy_targets_choose(&proxy->targets, passage, left, now);
 	if (streams.connect_timeout > 0) {
+		streams.handshake_timeout = streams.connect_timeout;
+		streams.tls = passage->header ? NULL : proxy->tls.targets;
+		streams.tls_name = streams.tls ? proxy->options->target_name : NULL;
 		if (proxy->options->original)
 			proxy_name_get(&passage->original, &address);
 		else
@@ -185,9 +223,8 @@ proxy_passage_new(struct proxy_listener *listener, struct rota_stream *client)
 void
 proxy_passage_route(struct proxy_passage *passage)
 {
-	passage->routed = rota_context_now(passage->listener->proxy->program.ctx);
-	rota_stream_pause(passage->client);
-	passage_connect(passage);
+	if (!passage->listener->proxy->tls.clients)
+		passage_route(passage);
 }
 
 void

@@ -139,9 +139,11 @@ warn(struct proxy *proxy, const struct proxy_passage *passage, int error, rota_t
 	if (backoff > 0 && proxy->targets.count > 1)
 		snprintf(skipped, sizeof(skipped), "; it is skipped for %g s",
 			(double)backoff / ROTA_SECOND);
+	program_explain(error, reason, sizeof(reason));
+	if (error == -ROTA_ETLS && passage->tls && passage->tls->problem)
+		snprintf(reason, sizeof(reason), "TLS: %s", passage->tls->problem);
 	program_warn(&proxy->program, "cannot connect to %s: %s%s",
-		proxy_passage_target(passage, text), program_explain(error, reason, sizeof(reason)),
-		skipped);
+		proxy_passage_target(passage, text), reason, skipped);
 }
 
 bool

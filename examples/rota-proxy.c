@@ -46,10 +46,24 @@ static const char help[] =
 	"  --send-proxy v1|v2    tell the target in a PROXY header whose connection it is\n"
 	"  --drain S             how long connections may still last after a signal [30]\n"
 	"  --control PATH        a unix socket for rota-proxy ctl, in a directory that is yours alone\n"
+	"  --tls-cert FILE       clients come with TLS: a certificate and its chain, in PEM; several are\n"
+	"                        chosen from by the name that a client asks for\n"
+	"  --tls-key FILE        the private key of the certificate in the same place\n"
+	"  --tls-client-ca FILE  clients must have a certificate by one of these authorities\n"
+	"  --tls-client-name NAME  and one of these names: db.example, uri:..., email:..., cn:...\n"
+	"  --alpn LIST           the protocols that clients may choose from: h2,http/1.1\n"
+	"  --target-tls          targets are connected to with TLS, and verified\n"
+	"  --target-ca FILE      whom to believe about them [the system's authorities]\n"
+	"  --target-name NAME    what their certificates must be for [the address]\n"
+	"  --target-cert FILE    a certificate to show to them\n"
+	"  --target-key FILE     its private key\n"
+	"  --insecure-target-no-verify  believe whoever answers as a target\n"
+	"  --insecure-target-no-name    believe whoever has any valid certificate\n"
 	"\n"
 	"An ADDRESS is 127.0.0.1:7000, [::1]:7000, unix:/path or unix:@name; a port alone, 7000, is\n"
 	"127.0.0.1's. At SIGINT or SIGTERM it accepts no more and ends when its connections have; a\n"
-	"second signal ends it at once. Each connection is a line on stdout when it is over.\n"
+	"second signal ends it at once. At SIGHUP it reads the files of TLS again. Each connection is a\n"
+	"line on stdout when it is over.\n"
 	"\n"
 	"Exit status: 0 all went well, 1 it did not, 2 the arguments are wrong.\n";
 
@@ -101,6 +115,7 @@ proxy_listen(struct proxy *proxy)
 	size_t i;
 
 	options.stream = proxy->options->streams;
+	options.stream.tls = proxy->tls.clients;
 	options.admission = proxy->admission;
 	for (i = 0; i < proxy->options->listen_count; i++) {
 		struct proxy_listener *ours = &proxy->listeners[i];
@@ -203,12 +218,15 @@ proxy_run(struct proxy *proxy)
 	proxy->program.turn = proxy_turn;
 	rota_timer_init(&proxy->pause_timer, proxy_pause_over);
 	if (status == 0)
+		status = proxy_tls_open(proxy);
+	if (status == 0)
 		status = proxy_listen(proxy);
 	if (status == 0 && proxy->options->control)
 		status = proxy_control_open(proxy);
 	if (status == 0)
 		status = program_run(&proxy->program);
 	program_close(&proxy->program);
+	proxy_tls_close(proxy);
 	rota_admission_free(proxy->admission);
 	proxy_log_flush(&proxy->log, ROTA_SECOND);
 	return status;

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * proxy_tls.c - TLS on either side: the configurations, made of files and made again at SIGHUP, and
+ * what a passage keeps of its handshakes. A reload takes all of the files or none: until the last of
+ * them was found good, nothing has changed.
+ */
+#include "proxy.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* As long as Rota uses the keys of tickets: none is carried over that is older. */
+#define KEYS_LIFETIME (6 * 60 * ROTA_MINUTE)
+
+/* Both sides' configurations, where there are to be any. Returns 0, or PROGRAM_FAILED: then none. */
+static int
+make_both(const struct proxy *proxy, struct rota_tls_config **ret_clients,
+	struct rota_tls_config **ret_targets)
+{
+	const struct proxy_options *options = proxy->options;
+	int status = 0;
+
+	*ret_clients = *ret_targets = NULL;
+	if (options->tls.certificate_count > 0)
+		status = program_tls_make(PROXY_NAME, &options->tls, ret_clients);
+	if (status == 0 && options->has_target_tls)
+		status = program_tls_make(PROXY_NAME, &options->target_tls, ret_targets);
+	if (status != 0)
+		rota_tls_config_unref(*ret_clients);
+	return status;
+}
+
+/* So that clients resume by the tickets that they have, unless those are old. */
+static void
+carry_keys(struct proxy *proxy, struct rota_tls_config *clients)
+{
+	unsigned char keys[ROTA_TLS_TICKET_KEYS];
+	rota_time now = rota_context_now(proxy->program.ctx);
+
+	if (now - proxy->tls.keys_since >= KEYS_LIFETIME) {
+		proxy->tls.keys_since = now;
+		return;
+	}
+	rota_tls_config_get_ticket_keys(proxy->tls.clients, keys);
+	(void)rota_tls_config_set_ticket_keys(clients, keys);
+	explicit_bzero(keys, sizeof(keys));
+}
+
+/* Those that have begun with the old one keep it. */
+static void
+replace(struct rota_tls_config **config, struct rota_tls_config *by)
+{
+	rota_tls_config_unref(*config);
+	*config = by;
+}
+
+/* Whether all of the listeners took it; without memory some may be left with the old one. */
+static bool
+give_listeners(struct proxy *proxy, struct rota_tls_config *clients)
+{
+	size_t i;
+
+	for (i = 0; i < proxy->options->listen_count; i++) {
+		struct rota_listener *listener = proxy->listeners[i].listener;
+
+		if (listener && rota_listener_set_tls(listener, clients) < 0)
+			return false;
+	}
+	return true;
+}
+
+static int
+on_hangup(struct rota_context *ctx, struct rota_signal *sig, void *userdata)
+{
+	struct proxy *proxy = userdata;
+	struct rota_tls_config *clients;
+	struct rota_tls_config *targets;
+
+	(void)ctx;
+	(void)sig;
+	if (make_both(proxy, &clients, &targets) != 0) {
+		fprintf(stderr, PROXY_NAME ": TLS goes on with the files that it had\n");
+		return 0;
+	}
+	if (clients) {
+		carry_keys(proxy, clients);
+		if (!give_listeners(proxy, clients))
+			fprintf(stderr, PROXY_NAME ": out of memory: send SIGHUP once more\n");
+	}
+	replace(&proxy->tls.clients, clients);
+	replace(&proxy->tls.targets, targets);
+	fprintf(stderr, PROXY_NAME ": TLS has read its files again\n");
+	return 0;
+}
+
+int
+proxy_tls_open(struct proxy *proxy)
+{
+	struct proxy_tls *tls = &proxy->tls;
+	char reason[256];
+	int r;
+
+	if (make_both(proxy, &tls->clients, &tls->targets) != 0)
+		return PROGRAM_FAILED;
+	/* What has no files to read ends at SIGHUP, as other programs do. */
+	if (!tls->clients && !tls->targets)
+		return 0;
+	tls->keys_since = rota_context_now(proxy->program.ctx);
+	r = rota_signal_start(proxy->program.ctx, &tls->hangup, SIGHUP, on_hangup, proxy);
+	if (r < 0)
+		program_fail(&proxy->program, "cannot start: %s",
+			program_explain(r, reason, sizeof(reason)));
+	return r < 0 ? PROGRAM_FAILED : 0;
+}
+
+void
+proxy_tls_close(struct proxy *proxy)
+{
+	replace(&proxy->tls.clients, NULL);
+	replace(&proxy->tls.targets, NULL);
+}
+
+/* The numeric address as a name, or NULL. */
+static const char *
+host_of(const struct rota_address *address, char *buffer, socklen_t size)
+{
+	switch (address->socket.any.sa_family) {
+	case AF_INET:
+		return inet_ntop(AF_INET, &address->socket.in.sin_addr, buffer, size);
+	case AF_INET6:
+		return inet_ntop(AF_INET6, &address->socket.in6.sin6_addr, buffer, size);
+	default:
+		return NULL;
+	}
+}
+
+int
+proxy_tls_start(struct proxy_passage *passage, struct rota_stream *server)
+{
+	struct proxy *proxy = passage->listener->proxy;
+	const char *name = proxy->options->target_name;
+	char host[INET6_ADDRSTRLEN];
+	struct rota_address peer;
+
+	if (!name && rota_stream_peer(server, &peer) >= 0)
+		name = host_of(&peer, host, sizeof(host));
+	return rota_stream_start_tls(server, proxy->tls.targets, ROTA_TLS_CLIENT, name);
+}
+
+/* Without memory the passage goes on, and its line lacks them. */
+static struct proxy_facts *
+facts_of(struct proxy_passage *passage)
+{
+	if (!passage->tls)
+		passage->tls = calloc(1, sizeof(*passage->tls));
+	return passage->tls;
+}
+
+void
+proxy_tls_note(struct proxy_passage *passage, const struct rota_stream *stream, const char *prefix)
+{
+	char words[PROGRAM_TLS_FACTS];
+	struct proxy_facts *facts;
+	size_t used;
+	char *more;
+
+	if (program_tls_facts(stream, prefix, words)[0] == '\0')
+		return;
+	facts = facts_of(passage);
+	if (!facts)
+		return;
+	free(facts->problem);
+	facts->problem = NULL;
+	used = facts->words ? strlen(facts->words) : 0;
+	more = realloc(facts->words, used + strlen(words) + 1);
+	if (!more)
+		return;
+	strcpy(more + used, words);
+	facts->words = more;
+}
+
+void
+proxy_tls_note_problem(struct proxy_passage *passage, const struct rota_close_info *why)
+{
+	const char *text = strstr(why->text, ": "); /* behind "tls while handshake" */
+	struct proxy_facts *facts;
+	char word[256];
+
+	if (why->reason != ROTA_REASON_TLS)
+		return;
+	facts = facts_of(passage);
+	if (!facts)
+		return;
+	free(facts->problem);
+	facts->problem = strdup(program_tls_word(text ? text + 2 : why->text, word, sizeof(word)));
+}
+
+void
+proxy_facts_free(struct proxy_facts *facts)
+{
+	if (!facts)
+		return;
+	free(facts->words);
+	free(facts->problem);
+	free(facts);
+}
