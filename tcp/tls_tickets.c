@@ -66,7 +66,8 @@ rotate(struct rota__tls_tickets *tickets, rota_time now)
 	if (age < LIFETIME)
 		return true;
 	tickets->previous = tickets->current;
-	tickets->since = now;
+	/* However late this is, they are not to be kept the longer. */
+	tickets->since += age - age % LIFETIME;
 	/* Nobody came for so long that both are too old. */
 	if (age >= 2 * LIFETIME && !make(&tickets->previous))
 		return false;
@@ -136,6 +137,9 @@ rota__tls_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 	if (found > 0 && !set_key(&key, iv, cipher, mac, seals != 0))
 		found = -1;
 	OPENSSL_cleanse(&key, sizeof key);
+	/* One of TLS 1.3 is used once (RFC 8446, C.4): the client needs another. */
+	if (found == 1 && seals == 0 && SSL_version(ssl) >= TLS1_3_VERSION)
+		found = 2;
 	return found;
 }
 
