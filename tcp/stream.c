@@ -384,7 +384,11 @@ static bool
 is_at_rest(const struct rota_stream *stream)
 {
 	const unsigned harmless = ROTA__RELAYED | ROTA__SPLICED | ROTA__VISITED;
+	const struct rota__transport_ops *ops = stream->transport->ops;
 
+	/* A read that has to write first waits for something else. */
+	if (ops->interest != NULL && ops->interest(stream, ROTA_READABLE) != ROTA_READABLE)
+		return false;
 	return stream->state == ROTA__OPEN && (stream->flags & ~harmless) == 0 &&
 		stream->input == NULL && stream->output == NULL &&
 		stream->target.interest == ROTA_READABLE &&

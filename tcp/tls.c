@@ -299,7 +299,8 @@ tls_has_more(const struct rota_stream *stream)
 {
 	const struct rota__tls *tls = rota__tls_of(stream);
 
-	return tls->has_more || tls->ahead != NULL;
+	/* What waits until it can write has nothing to do before that. */
+	return !tls->read_wants_write && (tls->has_more || tls->ahead != NULL);
 }
 
 static void
