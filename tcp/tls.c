@@ -26,6 +26,18 @@ enter(struct rota__tls *tls)
 	tls->error = 0;
 }
 
+/*
+ * OpenSSL's reason: the first, unless it is that of a certificate, which comes last, behind what
+ * went wrong with it.
+ */
+static unsigned long
+failure(void)
+{
+	unsigned long last = ERR_peek_last_error();
+
+	return ERR_GET_REASON(last) == SSL_R_CERTIFICATE_VERIFY_FAILED ? last : ERR_peek_error();
+}
+
 /* OpenSSL must not be called again. Returns the error. */
 static int
 fail(struct rota__tls *tls)
@@ -34,7 +46,7 @@ fail(struct rota__tls *tls)
 	if (tls->error == 0 && tls->is_ended) {
 		tls->error = -ROTA_ETRUNCATED;
 	} else if (tls->error == 0) {
-		tls->reason = ERR_peek_error();
+		tls->reason = failure();
 		tls->error = -ROTA_ETLS;
 		if (ERR_GET_REASON(tls->reason) == ERR_R_MALLOC_FAILURE)
 			tls->error = -ENOMEM;
@@ -309,11 +321,15 @@ tls_explain(const struct rota_stream *stream, char *text, size_t size)
 	const struct rota__tls *tls = rota__tls_of(stream);
 	const char *reason = ERR_reason_error_string(tls->reason);
 	long verified = SSL_get_verify_result(tls->ssl);
+	const char *what = X509_verify_cert_error_string(verified);
 
-	if (ERR_GET_REASON(tls->reason) == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK)
-		snprintf(text, size, "%s: %s", reason, X509_verify_cert_error_string(verified));
-	else
+	if (ERR_GET_REASON(tls->reason) != SSL_R_CERTIFICATE_VERIFY_FAILED || verified == X509_V_OK)
 		snprintf(text, size, "%s", reason != NULL ? reason : "TLS failed");
+	else if (tls->name != NULL && (verified == X509_V_ERR_HOSTNAME_MISMATCH ||
+					      verified == X509_V_ERR_IP_ADDRESS_MISMATCH))
+		snprintf(text, size, "%s: %s, asked for %s", reason, what, tls->name);
+	else
+		snprintf(text, size, "%s: %s", reason, what);
 }
 
 void
