@@ -281,7 +281,8 @@ tls_end(struct rota_stream *stream, bool is_last)
 		return 0;
 	enter(tls);
 	r = SSL_shutdown(tls->ssl);
-	if (r < 0)
+	/* Asked again, it does not tell that there still is no room for it. */
+	if (r < 0 || SSL_want_write(tls->ssl))
 		r = outcome(tls, r, SSL_ERROR_WANT_WRITE, &tls->write_wants_read);
 	r = leave(tls, r < 0 ? r : 0);
 	if (r < 0)
@@ -325,8 +326,9 @@ tls_explain(const struct rota_stream *stream, char *text, size_t size)
 
 	if (ERR_GET_REASON(tls->reason) != SSL_R_CERTIFICATE_VERIFY_FAILED || verified == X509_V_OK)
 		snprintf(text, size, "%s", reason != NULL ? reason : "TLS failed");
-	else if (tls->name != NULL && (verified == X509_V_ERR_HOSTNAME_MISMATCH ||
-					      verified == X509_V_ERR_IP_ADDRESS_MISMATCH))
+	else if (tls->name != NULL &&
+		(verified == X509_V_ERR_HOSTNAME_MISMATCH ||
+			verified == X509_V_ERR_IP_ADDRESS_MISMATCH))
 		snprintf(text, size, "%s: %s, asked for %s", reason, what, tls->name);
 	else
 		snprintf(text, size, "%s: %s", reason, what);
