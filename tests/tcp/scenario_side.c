@@ -4,6 +4,7 @@
  */
 #include "scenario_side.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -143,7 +144,8 @@ on_close(struct rota_stream *stream, const struct rota_close_info *why, void *us
 	assert_null(strchr(why->text, '\n'));
 	side->closes++;
 	side->why = *why;
-	side->why.text = "";
+	snprintf(side->text, sizeof side->text, "%s", why->text);
+	side->why.text = side->text;
 	if (!side->is_quiet && side->name != NULL)
 		trace("%s.close:%s", side->name, rota_reason_name(why->reason));
 	else if (!side->is_quiet)

@@ -50,7 +50,8 @@ struct side {
 	char *received;
 	size_t received_len;
 	size_t received_room;
-	struct rota_close_info why; /* its text is "" */
+	struct rota_close_info why; /* its text is the next */
+	char text[256];
 };
 
 /* All of them, with a struct side as userdata. */
