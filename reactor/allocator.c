@@ -37,6 +37,12 @@ rota__allocator_freeze(void)
 	__atomic_store_n(&frozen, 1, __ATOMIC_RELAXED);
 }
 
+bool
+rota__allocator_is_standard(void)
+{
+	return reallocate == standard_realloc;
+}
+
 void *
 rota__realloc(void *pointer, size_t size)
 {

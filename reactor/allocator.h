@@ -17,6 +17,9 @@ void *rota__realloc(void *pointer, size_t size);
 
 void rota__free(void *pointer);
 
+/* Whether it is the standard one, whose blocks are malloc's. */
+bool rota__allocator_is_standard(void);
+
 /* From now on the allocator cannot be replaced. */
 void rota__allocator_freeze(void);
 

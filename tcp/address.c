@@ -87,6 +87,12 @@ rota__decimal_parse(const char *text, uint32_t limit, uint32_t *ret_number)
 		read_number(text, NUMBER_DIGITS, limit, ret_number);
 }
 
+bool
+rota__port_parse(const char *text, uint32_t *ret_port)
+{
+	return read_number(text, PORT_DIGITS, UINT16_MAX, ret_port);
+}
+
 /*
  * An interface's name, or its number. All digits are always the number, also where an interface
  * has such a name. Numbers are not looked up, so that the address of a peer still parses when its
@@ -157,7 +163,7 @@ parse_inet(const char *text, struct rota_address *address)
 	size_t length;
 	uint32_t port;
 
-	if (!colon || !read_number(colon + 1, PORT_DIGITS, UINT16_MAX, &port))
+	if (!colon || !rota__port_parse(colon + 1, &port))
 		return -ROTA_EADDRESS;
 	length = (size_t)(colon - text);
 	if (length >= sizeof(host))

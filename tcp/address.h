@@ -34,4 +34,7 @@ bool rota__address_is_unnamed(const struct rota_address *address);
 /* The whole text: digits alone, of a number not above limit, without zeros in front. */
 bool rota__decimal_parse(const char *text, uint32_t limit, uint32_t *ret_number);
 
+/* The whole text: a port, as addresses have it. */
+bool rota__port_parse(const char *text, uint32_t *ret_port);
+
 #endif

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connecting to one address. The stream exists from the start; until it is connected it has a
- * target of another kind, and the address in the place of a transport.
+ * Connecting to one address, and the calls that begin it. The stream exists from the start; until
+ * it is connected it has a target of another kind, and in the place of a transport the address, or
+ * the race for those of a name.
  */
 #include <rota/connect.h>
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <string.h>
 
 #include "address.h"
 #include "allocator.h"
-#include "listener.h"
-#include "stream.h"
+#include "attempt.h"
+#include "connect.h"
+#include "host_name.h"
 #include "tls.h"
 
 /*
@@ -20,16 +23,25 @@
  */
 #define UNIX_RETRY (10 * ROTA_MILLISECOND)
 
-struct rota__connecting {
-	struct rota_address address;
-	struct rota_address source; /* of no family: the system's choice */
-	/* of a try that failed at once: told in a turn, until when the stream is connecting */
-	int error;
-};
+/* Before there was an address, whatever the name servers, or the way to them, were like. */
+static enum rota_reason
+reason_of_name(int error)
+{
+	switch (-error) {
+	case ENOMEM:
+	case EMFILE:
+	case ENFILE:
+		return ROTA_REASON_SYSTEM;
+	default:
+		return ROTA_REASON_NAME;
+	}
+}
 
 static enum rota_reason
-reason_of(int error)
+reason_of(const struct rota_stream *stream, int error)
 {
+	if (stream->phase == ROTA_PHASE_RESOLVE)
+		return reason_of_name(error);
 	switch (-error) {
 	case ECONNREFUSED:
 	case ENOENT:
@@ -48,171 +60,95 @@ is_tcp(const struct rota_address *address)
 }
 
 /*
- * Both ends of a TCP connection to a port of this machine that nobody listens on can be one socket,
- * when the kernel happens to choose that port for this side.
+ * The name that TLS is to verify: as told, or that which was connected to, by name or by number;
+ * NULL for a unix socket.
  */
-static bool
-is_self_connected(const struct rota_stream *stream, const struct rota_address *peer)
-{
-	struct rota_address local;
-
-	return is_tcp(peer) && rota_stream_local(stream, &local) == 0 &&
-		rota_address_is_equal(&local, peer);
-}
-
-/* 0 when it is connected; -ENOTCONN; -ECONNREFUSED when it is with itself; another errno. */
-static int
-ask_peer(const struct rota_stream *stream)
-{
-	struct rota_address peer;
-	int r = rota_stream_peer(stream, &peer);
-
-	return r >= 0 && is_self_connected(stream, &peer) ? -ECONNREFUSED : r;
-}
-
-/* Of one that is ready: whether it is connected, 1, or not yet, 0, or a negative error. */
-static int
-ask_connected(const struct rota_stream *stream)
-{
-	int error = 0;
-	socklen_t length = sizeof error;
-	int r;
-
-	if (stream->ctx->sys->getsockopt(stream->target.fd, SOL_SOCKET, SO_ERROR, &error, &length) <
-		0)
-		return -errno;
-	if (error != 0)
-		return -error;
-	r = ask_peer(stream);
-	if (r == -ENOTCONN)
-		return 0; /* woken up for nothing */
-	return r == -ECONNREFUSED ? r : 1;
-}
-
-/* The name that TLS is to verify: as told, or the numeric address; NULL for a unix socket. */
 static const char *
-tls_name(const struct rota_stream *stream, char *buffer, socklen_t size)
+tls_name(const struct rota_stream *stream, const char *given, char *buffer, socklen_t size)
 {
 	const struct rota_address *address = &stream->connecting->address;
 
-	if (stream->options->values.tls_name != NULL || !is_tcp(address))
+	if (stream->options->values.tls_name != NULL)
 		return stream->options->values.tls_name;
+	if (given != NULL || !is_tcp(address))
+		return given;
 	if (address->socket.any.sa_family == AF_INET)
 		return inet_ntop(AF_INET, &address->socket.in.sin_addr, buffer, size);
 	return inet_ntop(AF_INET6, &address->socket.in6.sin6_addr, buffer, size);
 }
 
-/* It is: nothing is in the way of its being open any more, but TLS if it wants that. */
-static void
-connected(struct rota_stream *stream)
+void
+rota__connect_done(struct rota_stream *stream, bool is_in_turn)
 {
 	struct rota_tls_config *config = stream->options->values.tls;
+	char *given = stream->connecting->name;
 	char buffer[INET6_ADDRSTRLEN];
-	const char *name = tls_name(stream, buffer, sizeof buffer);
+	const char *name = tls_name(stream, given, buffer, sizeof buffer);
 	int r = 0;
 
+	stream->connecting->name = NULL;
 	rota__stream_forget_opening(stream);
+	stream->target.ops = &rota__stream_target_ops;
 	if (config != NULL)
 		r = rota__tls_begin(stream, config, ROTA_TLS_CLIENT, name);
+	rota__free(given);
 	if (r < 0)
-		rota__stream_finish(stream, reason_of(r), r);
+		rota__stream_finish(stream, reason_of(stream, r), r);
+	else if (is_in_turn)
+		rota__stream_open(stream);
+	else
+		rota__stream_make_busy(stream);
+}
+
+void
+rota__connect_failed(struct rota_stream *stream, int error)
+{
+	stream->connecting->error = error;
+	rota__stream_due_by(stream, stream->ctx->ops->now(stream->ctx));
 }
 
 static int
 on_ready(struct rota_context *ctx, struct rota_target *target, unsigned events)
 {
 	struct rota_stream *stream = rota_container_of(target, struct rota_stream, target);
-	int r = (events & ROTA_LOST) != 0 ? -ENOMEM : ask_connected(stream);
+	int r = rota__attempt_ask(ctx, target, events);
 
-	(void)ctx;
-	if (r < 0) {
-		rota__stream_finish(stream, reason_of(r), r);
-	} else if (r > 0) {
-		connected(stream);
-		if (stream->state == ROTA__CONNECTING)
-			rota__stream_open(stream);
-	}
+	if (r < 0)
+		rota__stream_finish(stream, reason_of(stream, r), r);
+	else if (r > 0)
+		rota__connect_done(stream, true);
 	return 0;
 }
 
 static const struct rota_target_ops connect_target_ops = { .name = "connect",
 	.on_ready = on_ready };
 
-/*
- * Where it connects from. The system is to choose a port only when it knows where to, so that each
- * target has all of them.
- */
-static int
-bind_source(const struct rota_sys_ops *sys, int fd, const struct rota_address *source)
-{
-	const int yes = 1;
-
-	if (source->socket.any.sa_family == AF_UNSPEC)
-		return 0;
-	if (sys->setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes) < 0 ||
-		sys->bind(fd, &source->socket.any, source->length) < 0)
-		return -errno;
-	return 0;
-}
-
-/*
- * Begins to connect a socket. 1 when it is connected already, as those to this machine mostly are;
- * 0 when it will be ready; or a negative error; -EAGAIN when it is to be tried again.
- */
-static int
-begin(struct rota_stream *stream, int fd)
-{
-	const struct rota_address *address = &stream->connecting->address;
-	const struct rota_sys_ops *sys = stream->ctx->sys;
-	int r = is_tcp(address) ? rota__options_apply(&stream->options->values, sys, fd) : 0;
-	bool is_connected;
-
-	if (r >= 0)
-		r = bind_source(sys, fd, &stream->connecting->source);
-	if (r < 0)
-		return r;
-	/* Interrupted, it goes on all the same (connect(2)). */
-	if (sys->connect(fd, &address->socket.any, address->length) < 0 && errno != EINPROGRESS &&
-		errno != EINTR)
-		return -errno;
-	rota_target_init(&stream->target, &connect_target_ops, fd);
-	r = ask_peer(stream);
-	is_connected = r == 0;
-	if (r != -ECONNREFUSED)
-		r = rota__target_start_socket(stream->ctx, &stream->target,
-			is_connected ? ROTA_READABLE : ROTA_WRITABLE);
-	if (r < 0)
-		stream->target.fd = -1;
-	return r < 0 ? r : is_connected;
-}
-
 static void
 attempt(struct rota_stream *stream)
 {
-	const struct rota_sys_ops *sys = stream->ctx->sys;
-	int family = stream->connecting->address.socket.any.sa_family;
-	int fd = sys->socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int r = fd < 0 ? -errno : begin(stream, fd);
+	const struct rota__connecting *connecting = stream->connecting;
+	int r = rota__attempt_begin(stream->ctx, &stream->target, &connect_target_ops,
+		&stream->options->values, &connecting->address, &connecting->source);
 
 	stream->retry = ROTA_NEVER;
 	if (r > 0) {
-		connected(stream);
-		stream->target.ops = &rota__stream_target_ops;
-		rota__stream_make_busy(stream);
-	}
-	if (r >= 0)
-		return;
-	if (fd >= 0) {
-		sys->close(fd);
-		rota__listeners_descriptor_closed(stream->ctx);
-	}
-	if (r == -EAGAIN && family == AF_UNIX) {
+		rota__connect_done(stream, false);
+	} else if (r == -EAGAIN && !is_tcp(&connecting->address)) {
 		stream->retry = rota__time_add(stream->ctx->ops->now(stream->ctx), UNIX_RETRY);
 		rota__stream_due_by(stream, stream->retry);
-	} else {
-		stream->connecting->error = r;
-		rota__stream_due_by(stream, stream->ctx->ops->now(stream->ctx));
+	} else if (r < 0) {
+		rota__connect_failed(stream, r);
 	}
+}
+
+/* The next of what is to be done in time: another try, or another address. */
+static void
+go_on(struct rota_stream *stream)
+{
+	if (stream->connecting->race != NULL)
+		rota__race_on_time(stream);
+	else
+		attempt(stream);
 }
 
 void
@@ -221,7 +157,7 @@ rota__connect_on_time(struct rota_stream *stream, rota_time now)
 	int error = stream->connecting->error;
 
 	if (error < 0) {
-		rota__stream_finish(stream, reason_of(error), error);
+		rota__stream_finish(stream, reason_of(stream, error), error);
 		return;
 	}
 	if (now >= stream->deadline) {
@@ -230,7 +166,7 @@ rota__connect_on_time(struct rota_stream *stream, rota_time now)
 	}
 	rota__timer_restart(stream->ctx, &stream->timer, stream->deadline);
 	if (now >= stream->retry)
-		attempt(stream);
+		go_on(stream);
 	else
 		rota__stream_due_by(stream, stream->retry);
 }
@@ -256,7 +192,9 @@ make(struct rota_context *ctx, const struct rota_address *address,
 		rota__free(connecting);
 		return r;
 	}
-	*connecting = (struct rota__connecting){ .address = *address };
+	*connecting = (struct rota__connecting){ .error = 0 };
+	if (address != NULL)
+		connecting->address = *address;
 	if (source != NULL)
 		connecting->source = *source;
 	(*ret_stream)->connecting = connecting;
@@ -313,6 +251,62 @@ rota_connect_address(struct rota_context *ctx, const struct rota_address *addres
 	return rota_connect_from(ctx, address, NULL, options, userdata, ret_stream);
 }
 
+/* As given, but for the port, and for a dot at the end, which no certificate has. */
+static char *
+copy_name(const char *text, size_t length)
+{
+	char *name = rota__malloc(length + 1);
+
+	if (length > 0 && text[length - 1] == '.')
+		length--;
+	if (name != NULL) {
+		memcpy(name, text, length);
+		name[length] = '\0';
+	}
+	return name;
+}
+
+static int
+connect_name(struct rota_context *ctx, const char *text, const struct rota_stream_options *options,
+	void *userdata, struct rota_stream **ret_stream)
+{
+	char name[ROTA__HOST_MAX + 1];
+	struct rota_stream *stream;
+	struct rota__tcp *tcp;
+	size_t length;
+	uint16_t port;
+	int r = rota__host_port_read(text, name, &length, &port);
+
+	if (r >= 0)
+		r = rota__tcp_of(ctx, &tcp);
+	if (r >= 0)
+		r = make(ctx, NULL, NULL, options, &stream);
+	if (r < 0)
+		return r;
+	stream->phase = ROTA_PHASE_RESOLVE;
+	stream->userdata = userdata;
+	stream->retry = ROTA_NEVER;
+	stream->connecting->name = copy_name(text, length);
+	r = stream->connecting->name != NULL ? rota__race_begin(stream, name, port) : -ENOMEM;
+	if (r < 0) {
+		rota__stream_forget_opening(stream);
+		rota__stream_discard(stream);
+		return r;
+	}
+	*ret_stream = stream;
+	return 0;
+}
+
+void
+rota__connect_forget(struct rota_stream *stream)
+{
+	struct rota__connecting *connecting = stream->connecting;
+
+	rota__race_free(connecting->race, (stream->flags & ROTA__DROPPED) != 0);
+	rota__free(connecting->name);
+	rota__free(connecting);
+}
+
 int
 rota_connect(struct rota_context *ctx, const char *text, const struct rota_stream_options *options,
 	void *userdata, struct rota_stream **ret_stream)
@@ -320,6 +314,8 @@ rota_connect(struct rota_context *ctx, const char *text, const struct rota_strea
 	struct rota_address address;
 	int r = rota_address_parse(text, &address);
 
+	if (r == -ROTA_ENAME)
+		return connect_name(ctx, text, options, userdata, ret_stream);
 	if (r < 0)
 		return r;
 	return rota_connect_address(ctx, &address, options, userdata, ret_stream);

@@ -117,7 +117,7 @@ on_time(struct rota_context *ctx, struct rota_timer *timer)
 	enum rota_reason reason;
 	rota_time due;
 
-	if ((stream->flags & ROTA__OPENING) != 0 && stream->phase == ROTA_PHASE_CONNECT) {
+	if ((stream->flags & ROTA__OPENING) != 0 && stream->phase <= ROTA_PHASE_CONNECT) {
 		rota__connect_on_time(stream, now);
 		return 0;
 	}
@@ -177,7 +177,10 @@ rota__stream_discard(struct rota_stream *stream)
 void
 rota__stream_forget_opening(struct rota_stream *stream)
 {
-	rota__free(stream->opening);
+	if (stream->phase <= ROTA_PHASE_CONNECT)
+		rota__connect_forget(stream);
+	else
+		rota__free(stream->opening);
 	stream->flags &= (uint16_t)~ROTA__OPENING;
 	stream->transport = &rota__plain;
 }

@@ -159,7 +159,7 @@ struct rota_stream {
 	void *userdata;
 	union {
 		const struct rota__transport *transport;
-		/* With ROTA__OPENING, in phase connect: the connection; */
+		/* With ROTA__OPENING, in phases resolve and connect: the connection; */
 		struct rota__connecting *connecting;
 		/* in phase handshake: a PROXY protocol header. */
 		struct rota__receiving *receiving;
@@ -169,7 +169,7 @@ struct rota_stream {
 	struct rota__output *output;
 	union {
 		rota_time activity; /* open: when a byte last went either way */
-		/* connecting: when to try again; ROTA_NEVER while a try is under way */
+		/* connecting: when to try again, or the next; ROTA_NEVER: nothing is to be tried */
 		rota_time retry;
 		size_t readable; /* failed: how much more is read */
 		uint64_t unread; /* closing and ended */
@@ -284,7 +284,11 @@ void rota__stream_deliver(struct rota_stream *stream);
 /* In a forked child: closed here, silently. */
 void rota__stream_drop(struct rota_stream *stream);
 
-/* connect.c: the timer of a stream that is connecting. */
+/* Closes a socket that was to be a stream's, or is. */
+void rota__stream_close_socket(struct rota_context *ctx, int fd, bool reset);
+
+/* connect.c: the timer of a stream that is connecting, and the end of that, in any way. */
 void rota__connect_on_time(struct rota_stream *stream, rota_time now);
+void rota__connect_forget(struct rota_stream *stream);
 
 #endif

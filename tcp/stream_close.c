@@ -78,8 +78,8 @@ is_orderly(const struct rota_stream *stream)
  * copy: then it is ended first, by shutdown, or by a connect to nowhere, which is how TCP is reset
  * on Linux without closing.
  */
-static void
-close_socket(struct rota_context *ctx, int fd, bool reset)
+void
+rota__stream_close_socket(struct rota_context *ctx, int fd, bool reset)
 {
 	const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
 	const struct linger linger = { .l_onoff = 1, .l_linger = 0 };
@@ -121,7 +121,7 @@ close_target(struct rota_stream *stream, bool reset)
 	rota_target_stop(stream->ctx, &stream->target);
 	stream->target.fd = -1;
 	if (fd >= 0)
-		close_socket(stream->ctx, fd, reset);
+		rota__stream_close_socket(stream->ctx, fd, reset);
 }
 
 static void
@@ -212,7 +212,9 @@ void
 rota__stream_drop(struct rota_stream *stream)
 {
 	struct rota__tcp *tcp = rota__tcp(stream->ctx);
+	bool was_dropped = (stream->flags & ROTA__DROPPED) != 0;
 
+	stream->flags |= ROTA__DROPPED;
 	if (stream->state != ROTA__ENDED) {
 		leave_open(stream, ROTA__ENDED);
 		stream->unsent = rota__output_drop(stream);
@@ -225,9 +227,8 @@ rota__stream_drop(struct rota_stream *stream)
 		rota__list_append(&tcp->ended, &stream->link);
 		rota__tcp_note_work(stream->ctx);
 	}
-	if ((stream->flags & ROTA__DROPPED) == 0)
+	if (!was_dropped)
 		tcp->streams--;
-	stream->flags |= ROTA__DROPPED;
 }
 
 /* "refused while connect: Connection refused". By hand, for every connection has one of these. */

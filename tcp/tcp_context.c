@@ -12,6 +12,7 @@
 #include "drain.h"
 #include "listener.h"
 #include "pipe.h"
+#include "resolver.h"
 #include "stream.h"
 #include "tls.h"
 
@@ -90,7 +91,7 @@ note_left(struct rota_context *ctx, const struct rota__tcp *tcp)
 {
 	if (rota__list_is_empty(&tcp->busy) && rota__list_is_empty(&tcp->ended) &&
 		rota__list_is_empty(&tcp->ended_listeners) && tcp->released == NULL &&
-		!rota__drain_is_due(tcp))
+		!rota__resolver_is_due(tcp->resolver) && !rota__drain_is_due(tcp))
 		ctx->work &= ~ROTA__LAYER_HAS_WORK;
 }
 
@@ -105,6 +106,7 @@ end_turn(struct rota_context *ctx, struct rota__layer *layer)
 	while ((link = rota__list_pop(&tcp->delivered)) != NULL)
 		rota__stream_deliver(stream_of(link));
 	rota__listeners_deliver(tcp);
+	rota__resolver_deliver(tcp->resolver);
 	rota__drain_deliver(ctx, tcp);
 	/*
 	 * What those handlers sent leaves with this turn; handlers that are due for it are called
@@ -197,6 +199,7 @@ forked(struct rota_context *ctx, struct rota__layer *layer, unsigned flags)
 	drop_ended(&tcp->ended);
 	drop_ended(&tcp->delivered);
 	rota_stream_each(ctx, drop_stream, NULL);
+	rota__resolver_drop(tcp->resolver);
 	rota__drain_drop(ctx, tcp);
 	if ((flags & ROTA_FORK_KEEP_LISTENERS) != 0)
 		rota__listeners_keep(tcp);
@@ -211,6 +214,7 @@ close_all(struct rota_context *ctx, struct rota__layer *layer)
 
 	rota_stream_each(ctx, abort_stream, tcp);
 	rota__listeners_close(tcp);
+	rota__resolver_cancel(tcp->resolver);
 	return (ctx->work & ROTA__LAYER_HAS_WORK) != 0;
 }
 
@@ -219,6 +223,7 @@ free_tcp(struct rota_context *ctx, struct rota__layer *layer)
 {
 	rota__pipes_close(ctx);
 	rota__tls_shared_free(tcp_of(layer));
+	rota__resolver_free(tcp_of(layer)->resolver);
 	ctx->layer = NULL;
 	rota__options_unref(tcp_of(layer)->connect_options);
 	rota__free(tcp_of(layer));

@@ -13,6 +13,7 @@ struct rota__chunk;
 struct rota__options;
 struct rota__drain;
 struct rota__tls_shared;
+struct rota__resolver;
 
 /* Most that a stream reads, and gathers before it writes, in one turn. */
 #define ROTA__TURN_BYTES (64u << 10)
@@ -37,6 +38,8 @@ struct rota__tcp {
 	size_t paused_listeners;
 
 	struct rota__drain *drain; /* NULL: there is none */
+
+	struct rota__resolver *resolver; /* NULL until it is first used */
 
 	struct rota__options *connect_options; /* of the last connection that was begun */
 

@@ -25,7 +25,13 @@ ROTA_BEGIN_DECLS
 	X(ROTA_ECIDR, 10009, "not a network: want ADDRESS/BITS, a numeric ADDRESS or unix:") \
 	X(ROTA_EHOSTBITS, 10010, \
 		"bits are set behind the network's prefix: 10.0.0.0/8, not 10.1.2.3/8") \
-	X(ROTA_ETLS, 10011, "TLS failed")
+	X(ROTA_ETLS, 10011, "TLS failed") \
+	X(ROTA_EHOST, 10012, \
+		"not the name of a host: want labels of 1 to 63 letters, digits, - and _, 253 " \
+		"bytes in all, and no number at the end") \
+	X(ROTA_ENOHOST, 10013, "no host has that name") \
+	X(ROTA_ENOADDRESS, 10014, "the name has no address") \
+	X(ROTA_ERESOLVE, 10015, "the name servers could not tell: try again later")
 
 enum rota_error {
 #define ROTA_ERROR_CODE(name, value, text) name = value,

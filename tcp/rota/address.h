@@ -36,9 +36,9 @@ struct rota_address {
 
 /*
  * Reads an address. Returns 0; -ROTA_EADDRESS for text that is none; -ROTA_ENAME for a host that is
- * not numeric; -ENAMETOOLONG for a unix path that does not fit a sockaddr_un; -ENODEV for the name
- * of an IPv6 scope that is no interface (a number is taken as it is), or another errno when that
- * could not be looked up.
+ * not numeric (rota_connect takes names); -ENAMETOOLONG for a unix path that does not fit a
+ * sockaddr_un; -ENODEV for the name of an IPv6 scope that is no interface (a number is taken as it
+ * is), or another errno when that could not be looked up.
  */
 ROTA_API int rota_address_parse(const char *text, struct rota_address *ret_address);
 

@@ -18,10 +18,19 @@ ROTA_BEGIN_DECLS
  * cancelled, system). Cancel with rota_stream_abort. options, NULL for the defaults, are copied.
  * userdata is given to options->handlers.
  *
- * Returns 0; an error of rota_address_parse; -EINVAL for options that make no sense, for fd:N, or
- * for a unix socket without a name; -ENOMEM; -ECANCELED while the context is being freed. After a
- * failure no handler is called. What the kernel says, also when it cannot make a socket, comes by
- * on_close, also when it says so at once.
+ * The text may have the name of a host in the place of an address: HOST:PORT. It is looked up
+ * without blocking (<rota/resolver.h>), in phase resolve, and its addresses, at most eight of each
+ * family, are tried as RFC 8305 says: the families in turn, IPv6 first; the next one when the last
+ * has failed, or beside it when it has been silent for 250 ms. The first connection is the
+ * stream's. connect_timeout is for all of this together. on_close has the reason not resolved when
+ * there were no addresses; otherwise it tells of the last attempt that failed, but rather of what a
+ * peer said than of what was found here (no route).
+ *
+ * Returns 0; an error of rota_address_parse, other than -ROTA_ENAME; -ROTA_EHOST for a host that is
+ * neither an address nor a name; -ROTA_ELIMIT when too many names are being looked up; -EINVAL for
+ * options that make no sense, for fd:N, or for a unix socket without a name; -ENOMEM; -ECANCELED
+ * while the context is being freed. After a failure no handler is called. What the kernel says,
+ * also when it cannot make a socket, comes by on_close, also when it says so at once.
  */
 ROTA_API int rota_connect(struct rota_context *ctx, const char *text,
 	const struct rota_stream_options *options, void *userdata, struct rota_stream **ret_stream);

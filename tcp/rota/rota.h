@@ -21,6 +21,7 @@
 #include <rota/meter.h>
 #include <rota/proxy_protocol.h>
 #include <rota/relay.h>
+#include <rota/resolver.h>
 #include <rota/signals.h>
 #include <rota/stream.h>
 #include <rota/target.h>

@@ -46,6 +46,7 @@ enum rota_phase {
  *   limit       as much input was kept as may be, and on_data took nothing of it
  *   tls         the TLS protocol failed
  *   system      the kernel said no: see error
+ *   not resolved  a host's name has no addresses, or nobody could tell them: see error
  */
 #define ROTA_REASONS(X) \
 	X(ROTA_REASON_CLEAN, "clean") \
@@ -63,7 +64,8 @@ enum rota_phase {
 	X(ROTA_REASON_CANCELLED, "cancelled") \
 	X(ROTA_REASON_LIMIT, "limit") \
 	X(ROTA_REASON_TLS, "tls") \
-	X(ROTA_REASON_SYSTEM, "system")
+	X(ROTA_REASON_SYSTEM, "system") \
+	X(ROTA_REASON_NAME, "not resolved")
 
 enum rota_reason {
 #define ROTA_REASON_CODE(name, word) name,

@@ -363,7 +363,7 @@ connect__what_makes_no_sense__is_refused_by_the_call(void **state)
 
 	assert_int_equal(refusal(ctx, "fd:0", NULL), -EINVAL);
 	assert_int_equal(refusal(ctx, "nonsense", NULL), -ROTA_EADDRESS);
-	assert_int_equal(refusal(ctx, "example.org:80", NULL), -ROTA_ENAME);
+	assert_int_equal(refusal(ctx, "-example.org:80", NULL), -ROTA_EHOST);
 	options.connect_timeout = 0;
 	assert_int_equal(refusal(ctx, "127.0.0.1:1", &options), -EINVAL);
 	options = end_options();
