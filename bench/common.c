@@ -140,6 +140,26 @@ check_connected(int fd)
 		die("connect: %s", strerror(error));
 }
 
+ssize_t
+plain_send(int fd, const void *bytes, size_t len)
+{
+	ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL);
+
+	if (n < 0 && errno != EAGAIN)
+		die("send: %s", strerror(errno));
+	return n;
+}
+
+ssize_t
+plain_recv(int fd, void *bytes, size_t len, int flags)
+{
+	ssize_t n = recv(fd, bytes, len, flags);
+
+	if (n < 0 && errno != EAGAIN)
+		die("recv: %s", strerror(errno));
+	return n;
+}
+
 void
 pass_gate(const struct load_options *options, const char *word)
 {

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define NS_PER_SECOND 1000000000ull
 
@@ -46,6 +47,10 @@ int start_connection(const struct load_options *options, int epoll, struct watch
 
 /* What became of the connection: ends the program if it failed. */
 void check_connected(int fd);
+
+/* Like send and recv; what fails for another reason than EAGAIN ends the program. */
+ssize_t plain_send(int fd, const void *bytes, size_t len);
+ssize_t plain_recv(int fd, void *bytes, size_t len, int flags);
 
 /* Lets the caller look at the server while neither side is doing anything. */
 void pass_gate(const struct load_options *options, const char *word);

@@ -3,15 +3,14 @@
  * connections.c - a mode of the load generator: short connections through a proxy. Each connects,
  * sends one message, gets it back and closes; when the origin has seen the end, the next begins.
  *
- * Closing is what a client does that has no more to say: a FIN, no reset. So every connection
+ * Closing is what a client does that has no more to say: a FIN, no reset; over TLS close_notify
+ * comes first, and the next begins when the server has ended its side too. So every connection
  * leaves two TIME_WAITs, of the client's port and of the one from which the proxy connected to the
  * origin, and a run may not open more than there are ports.
  */
-#include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
+#include "link.h"
 #include "load.h"
 #include "origin.h"
 
@@ -19,7 +18,7 @@ struct client {
 	struct watch watch;
 	struct churn *churn;
 	struct client *next; /* a free one */
-	int fd;
+	struct link link;
 	bool sent;
 	size_t received;
 	uint64_t started_at;
@@ -33,16 +32,18 @@ struct churn {
 	char *pattern;
 	char *input;
 	uint64_t started;
+	uint64_t finished;
 	struct histogram latency; /* from connect to the last byte of the reply */
 };
 
 static void
-client_close(struct client *c)
+client_finish(struct client *c)
 {
 	struct churn *churn = c->churn;
 
-	histogram_add(&churn->latency, now_ns() - c->started_at, 1);
-	close(c->fd);
+	if (!link_finish(&c->link))
+		return;
+	churn->finished++;
 	c->next = churn->idle;
 	churn->idle = c;
 }
@@ -53,8 +54,9 @@ client_send(struct client *c)
 	const struct churn *churn = c->churn;
 	size_t size = churn->options->size;
 
-	check_connected(c->fd);
-	if (send(c->fd, churn->pattern, size, MSG_NOSIGNAL) != (ssize_t)size)
+	if (!link_is_up(&c->link))
+		return;
+	if (link_send(&c->link, churn->pattern, size) != (ssize_t)size)
 		die("cannot send %zu bytes at once", size);
 	c->sent = true;
 }
@@ -63,25 +65,32 @@ static void
 client_ready(struct watch *watch)
 {
 	struct client *c = (struct client *)watch;
-	const struct churn *churn = c->churn;
+	struct churn *churn = c->churn;
+	size_t size = churn->options->size;
 	ssize_t n;
 
 	if (!c->sent) {
 		client_send(c);
 		return;
 	}
-	n = recv(c->fd, churn->input, churn->options->size + 1 - c->received, 0);
-	if (n < 0 && errno == EAGAIN)
+	if (c->received == size) {
+		client_finish(c);
 		return;
-	if (n <= 0)
-		die("recv: %s", n == 0 ? "the server closed a connection" : strerror(errno));
-	if (c->received + (size_t)n > churn->options->size)
+	}
+	n = link_recv(&c->link, churn->input, size + 1 - c->received, 0);
+	if (n < 0)
+		return;
+	if (n == 0)
+		die("the server closed a connection");
+	if (c->received + (size_t)n > size)
 		die("more bytes came back than were sent");
 	if (memcmp(churn->input, churn->pattern + c->received, (size_t)n) != 0)
 		die("the echo differs from what was sent");
 	c->received += (size_t)n;
-	if (c->received == churn->options->size)
-		client_close(c);
+	if (c->received < size)
+		return;
+	histogram_add(&churn->latency, now_ns() - c->started_at, 1);
+	client_finish(c);
 }
 
 static void
@@ -94,7 +103,7 @@ client_start(struct churn *churn)
 	c->sent = false;
 	c->received = 0;
 	c->started_at = now_ns();
-	c->fd = start_connection(churn->options, churn->epoll, &c->watch);
+	link_begin(&c->link, churn->options, churn->epoll, &c->watch);
 }
 
 /* Opens `count` connections, fewer if the time is over; returns the seconds that all took. */
@@ -106,7 +115,8 @@ churn_run(struct churn *churn, uint64_t count, double seconds)
 	uint64_t last = churn->started + count;
 
 	memset(&churn->latency, 0, sizeof(churn->latency));
-	while (churn->started < last || churn->origin.ended < churn->started) {
+	while (churn->started < last || churn->origin.ended < churn->started ||
+		churn->finished < churn->started) {
 		while (churn->started < last && churn->idle &&
 			churn->started - churn->origin.ended < churn->options->active)
 			client_start(churn);

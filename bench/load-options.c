@@ -25,6 +25,8 @@ static const char usage[] =
 	"  --size BYTES  length of a message, or of what is sent at once (64)\n"
 	"  --depth N     messages in flight on an active connection (1)\n"
 	"  --warmup N    messages before the measured ones (0)\n"
+	"  --handshake full, resumed\n"
+	"                how the connections of tls-load begin (full)\n"
 	"  --sleep       wait in the kernel instead of polling it\n"
 	"  --limit N     give up after N seconds (60 more than --seconds)\n"
 	"  --gate        print `ready` and wait for a line before measuring, and for another\n"
@@ -86,6 +88,14 @@ parse_mode(const char *text)
 	wrong_usage();
 }
 
+static enum load_handshake
+parse_handshake(const char *text)
+{
+	if (strcmp(text, "full") != 0 && strcmp(text, "resumed") != 0)
+		wrong_usage();
+	return strcmp(text, "full") == 0 ? HANDSHAKE_FULL : HANDSHAKE_RESUMED;
+}
+
 static void
 parse_option(struct load_options *o, int letter, const char *value)
 {
@@ -122,6 +132,9 @@ parse_option(struct load_options *o, int letter, const char *value)
 	case 'l':
 		o->limit = (unsigned int)parse_number(value, 1, 86400);
 		break;
+	case 'h':
+		o->handshake = parse_handshake(value);
+		break;
 	case 'g':
 		o->gate = true;
 		break;
@@ -153,6 +166,7 @@ load_options_parse(struct load_options *o, int argc, char **argv)
 		{ "seconds", required_argument, NULL, 's' },
 		{ "warmup", required_argument, NULL, 'w' },
 		{ "limit", required_argument, NULL, 'l' },
+		{ "handshake", required_argument, NULL, 'h' },
 		{ "gate", no_argument, NULL, 'g' },
 		{ "sleep", no_argument, NULL, 'p' },
 		{ NULL, 0, NULL, 0 },

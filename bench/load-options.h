@@ -12,6 +12,9 @@
 
 enum load_mode { MODE_MESSAGES, MODE_CONNECTIONS, MODE_UPLOAD, MODE_DOWNLOAD };
 
+/* None: no TLS is spoken, or it is all the same. */
+enum load_handshake { HANDSHAKE_NONE, HANDSHAKE_FULL, HANDSHAKE_RESUMED };
+
 struct load_options {
 	enum load_mode mode;
 	struct sockaddr_in server;
@@ -24,8 +27,9 @@ struct load_options {
 	double seconds;      /* of measuring; what is reached first counts */
 	uint64_t warmup;     /* the same before the measured ones */
 	unsigned int limit;  /* seconds after which the program gives up */
-	bool gate;           /* wait for the caller between the phases */
-	bool sleeps;         /* wait in the kernel instead of polling it */
+	enum load_handshake handshake;
+	bool gate;   /* wait for the caller between the phases */
+	bool sleeps; /* wait in the kernel instead of polling it */
 };
 
 void load_options_parse(struct load_options *o, int argc, char **argv);

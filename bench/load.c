@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * load.c - the load generator of the benchmarks: raw epoll, one thread, no library.
+ * load.c - the load generator of the benchmarks: raw epoll, one thread, no library; linked with
+ * tls-link.c instead of plain-link.c it is tls-load, the same over TLS.
  *
  * It is not a load tester: it keeps a fixed number of things under way. While measuring it never
  * sleeps (unless told to): waking it would be charged to the server, and more often to a fast
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "common.h"
+#include "link.h"
 
 static void
 on_alarm(int signo)
@@ -50,12 +52,17 @@ percentile_us(const struct outcome *outcome, double share)
 static void
 report(const struct load_options *o, const struct outcome *outcome)
 {
+	const struct link_counts *links = links_counts();
+
 	printf("{\"count\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"seconds\": %.6f, "
 	       "\"p50_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, \"max_us\": %.2f, "
-	       "\"active\": %u, \"idle\": %u, \"size\": %zu, \"depth\": %u}\n",
+	       "\"active\": %u, \"idle\": %u, \"size\": %zu, \"depth\": %u, "
+	       "\"full\": %" PRIu64 ", \"resumed\": %" PRIu64 ", \"finished\": %" PRIu64 ", "
+	       "\"truncated\": %" PRIu64 "}\n",
 		outcome->count, outcome->bytes, outcome->seconds, percentile_us(outcome, 0.5),
 		percentile_us(outcome, 0.99), percentile_us(outcome, 0.999),
-		percentile_us(outcome, 1), o->active, o->idle, o->size, o->depth);
+		percentile_us(outcome, 1), o->active, o->idle, o->size, o->depth, links->full,
+		links->resumed, links->finished, links->truncated);
 }
 
 int
@@ -68,6 +75,7 @@ main(int argc, char **argv)
 	signal(SIGALRM, on_alarm);
 	alarm(options.limit);
 	raise_descriptor_limit();
+	links_init(&options);
 	switch (options.mode) {
 	case MODE_MESSAGES:
 		outcome = messages_run(&options);
@@ -80,5 +88,6 @@ main(int argc, char **argv)
 	}
 	report(&options, &outcome);
 	pass_gate(&options, NULL);
+	links_say_goodbye();
 	return 0;
 }

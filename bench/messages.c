@@ -8,11 +8,10 @@
  *
  * Sockets are edge-triggered and registered once.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/socket.h>
 
+#include "link.h"
 #include "load.h"
 #include "origin.h"
 
@@ -29,7 +28,7 @@ struct batch {
 struct connection {
 	struct watch watch;
 	struct load *load;
-	int fd;
+	struct link link;
 	bool connected;
 	bool active;
 	uint64_t issued;    /* messages, since it was opened */
@@ -70,9 +69,7 @@ connection_push(struct load *l, struct connection *c)
 
 		if (len > c->owed)
 			len = c->owed;
-		n = send(c->fd, l->pattern + c->at, len, MSG_NOSIGNAL);
-		if (n < 0 && errno != EAGAIN)
-			die("send: %s", strerror(errno));
+		n = link_send(&c->link, l->pattern + c->at, len);
 		if (n < 0)
 			return;
 		c->owed -= (size_t)n;
@@ -155,11 +152,9 @@ connection_receive(struct load *l, struct connection *c)
 
 	/* A short read empties the socket, and what comes later is a new edge. */
 	do {
-		n = recv(c->fd, l->input, RECEIVE_SIZE, 0);
+		n = link_recv(&c->link, l->input, RECEIVE_SIZE, 0);
 		if (n == 0)
 			die("the server closed a connection");
-		if (n < 0 && errno != EAGAIN)
-			die("recv: %s", strerror(errno));
 		if (n < 0)
 			return;
 		if (c->received < l->options.size)
@@ -179,7 +174,8 @@ connection_ready(struct watch *watch)
 	struct load *l = c->load;
 
 	if (!c->connected) {
-		check_connected(c->fd);
+		if (!link_is_up(&c->link))
+			return;
 		c->connected = true;
 		connection_issue(l, c, 1, now_ns());
 		return;
@@ -192,11 +188,8 @@ connection_ready(struct watch *watch)
 static void
 connection_start(struct load *l, struct connection *c)
 {
-	/* A close that resets leaves no TIME_WAIT: thousands would slow down the next run. */
-	struct linger reset = { .l_onoff = 1, .l_linger = 0 };
-
-	c->fd = start_connection(&l->options, l->epoll, &c->watch);
-	setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	link_begin(&c->link, &l->options, l->epoll, &c->watch);
+	link_leave_no_trace(&c->link);
 }
 
 static void
@@ -250,12 +243,12 @@ check_all(struct load *l)
 
 	handle_events(l->epoll, 0);
 	for (i = 0; i < l->total; i++) {
-		const struct connection *c = &l->connections[i];
+		struct connection *c = &l->connections[i];
 
 		if (c->received != c->sent || c->issued * l->options.size != c->sent)
 			die("connection %u: sent %" PRIu64 " bytes, received %" PRIu64, i, c->sent,
 				c->received);
-		if (recv(c->fd, l->input, 1, MSG_PEEK) >= 0 || errno != EAGAIN)
+		if (link_recv(&c->link, l->input, 1, 0) >= 0)
 			die("connection %u: closed, or more bytes than were sent", i);
 	}
 }
@@ -308,5 +301,5 @@ messages_run(const struct load_options *options)
 		.seconds = seconds,
 		.latency = &l.latency,
 	};
-	/* The process's end closes, and by SO_LINGER resets, what is open. */
+	/* The process's end closes what is open. */
 }

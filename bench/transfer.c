@@ -7,11 +7,11 @@
  * without copying (MSG_TRUNC), or this program would be what limits. Sources send a chunk whenever
  * the kernel has room; level-triggered, so that all streams take turns.
  */
-#include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "link.h"
 #include "load.h"
 #include "origin.h"
 
@@ -22,7 +22,7 @@
 struct end {
 	struct watch watch;
 	struct transfer *transfer;
-	int fd;
+	struct link link;
 	uint64_t bytes;
 };
 
@@ -52,14 +52,12 @@ source_ready(struct watch *watch)
 	size_t len = t->options->size < COMPARED - at ? t->options->size : COMPARED - at;
 	ssize_t n;
 
-	if (t->sent >= t->target || now_ns() >= t->end) {
-		watch_change(t->epoll, source->fd, watch, 0);
+	if ((t->sent >= t->target || now_ns() >= t->end) && !link_is_within_record(&source->link)) {
+		watch_change(t->epoll, source->link.fd, watch, 0);
 		t->sending--;
 		return;
 	}
-	n = send(source->fd, t->pattern + at, len, MSG_NOSIGNAL);
-	if (n < 0 && errno != EAGAIN)
-		die("send: %s", strerror(errno));
+	n = link_send(&source->link, t->pattern + at, len);
 	if (n < 0)
 		return;
 	source->bytes += (uint64_t)n;
@@ -67,24 +65,35 @@ source_ready(struct watch *watch)
 }
 
 static void
+sink_took(struct end *sink, size_t n, bool compared)
+{
+	struct transfer *t = sink->transfer;
+
+	if (compared && memcmp(t->input, t->pattern + sink->bytes, n) != 0)
+		die("what came differs from what was sent");
+	sink->bytes += n;
+	t->received += n;
+	if (t->received > t->sent)
+		die("more bytes came than were sent");
+}
+
+static void
 sink_ready(struct watch *watch)
 {
 	struct end *sink = (struct end *)watch;
-	struct transfer *t = sink->transfer;
-	bool compared = sink->bytes < COMPARED;
-	size_t len = compared ? COMPARED - sink->bytes : SINK_SIZE;
-	ssize_t n = recv(sink->fd, t->input, len, compared ? 0 : MSG_TRUNC);
+	bool compared;
+	size_t len;
+	ssize_t n;
 
-	if (n < 0 && errno == EAGAIN)
-		return;
-	if (n <= 0)
-		die("recv: %s", n == 0 ? "the other end closed a connection" : strerror(errno));
-	if (compared && memcmp(t->input, t->pattern + sink->bytes, (size_t)n) != 0)
-		die("what came differs from what was sent");
-	sink->bytes += (uint64_t)n;
-	t->received += (uint64_t)n;
-	if (t->received > t->sent)
-		die("more bytes came than were sent");
+	do {
+		compared = sink->bytes < COMPARED;
+		len = compared ? COMPARED - sink->bytes : SINK_SIZE;
+		n = link_recv(&sink->link, sink->transfer->input, len, compared ? 0 : MSG_TRUNC);
+		if (n == 0)
+			die("the other end closed a connection");
+		if (n > 0)
+			sink_took(sink, (size_t)n, compared);
+	} while (n == (ssize_t)len);
 }
 
 /* Whichever end this is, it begins as a sink or as a source at rest. */
@@ -92,7 +101,7 @@ static void
 end_open(struct end *end, bool is_source)
 {
 	end->watch.ready = is_source ? source_ready : sink_ready;
-	watch_change(end->transfer->epoll, end->fd, &end->watch, is_source ? 0 : EPOLLIN);
+	watch_change(end->transfer->epoll, end->link.fd, &end->watch, is_source ? 0 : EPOLLIN);
 }
 
 static void
@@ -101,7 +110,8 @@ client_ready(struct watch *watch)
 	struct end *end = (struct end *)watch;
 	struct transfer *t = end->transfer;
 
-	check_connected(end->fd);
+	if (!link_is_up(&end->link))
+		return;
 	end_open(end, t->options->mode == MODE_UPLOAD);
 	t->connected++;
 }
@@ -115,7 +125,7 @@ server_accepted(struct origin *origin, int fd)
 
 	if (t->accepted++ == t->options->active)
 		die("more connections came to the origin than were opened");
-	end->fd = fd;
+	end->link = link_accepted(fd);
 	watch_add(t->epoll, fd, &end->watch, 0);
 	end_open(end, t->options->mode == MODE_DOWNLOAD);
 }
@@ -128,7 +138,7 @@ open_all(struct transfer *t)
 	for (i = 0; i < t->options->active; i++) {
 		t->clients[i].transfer = t->servers[i].transfer = t;
 		t->clients[i].watch.ready = client_ready;
-		t->clients[i].fd = start_connection(t->options, t->epoll, &t->clients[i].watch);
+		link_begin(&t->clients[i].link, t->options, t->epoll, &t->clients[i].watch);
 	}
 	while (t->connected < t->options->active || t->accepted < t->options->active)
 		handle_events(t->epoll, 1000);
@@ -146,7 +156,7 @@ transfer_bytes(struct transfer *t, uint64_t bytes, double seconds)
 	t->end = begin + (uint64_t)(seconds * 1e9);
 	t->sending = t->options->active;
 	for (i = 0; i < t->options->active; i++)
-		watch_change(t->epoll, sources[i].fd, &sources[i].watch, EPOLLOUT);
+		watch_change(t->epoll, sources[i].link.fd, &sources[i].watch, EPOLLOUT);
 	while (t->sending > 0 || t->received < t->sent)
 		handle_events(t->epoll, measuring_timeout(t->options));
 	return (double)(now_ns() - begin) / 1e9;
