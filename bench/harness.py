@@ -72,11 +72,14 @@ class Programs:
         self.rota = os.path.abspath(rota or os.path.join(build, 'examples', 'rota-echo'))
         self.rota_proxy = os.path.abspath(
             rota_proxy or os.path.join(build, 'examples', 'rota-proxy'))
-        if not os.access(self.bench('load'), os.X_OK):
+        if not self.is_built('load'):
             raise BenchError(f'{self.bench("load")} is not built: see `make bench` and --build')
 
     def bench(self, name):
         return os.path.join(self.build, 'bench', name)
+
+    def is_built(self, name):
+        return os.access(self.bench(name), os.X_OK)
 
     def server(self, name):
         """Returns the command of a server that listens on any free port of 127.0.0.1."""
@@ -151,8 +154,11 @@ class Server:
         """Yields the text of a /proc file of each of the server's threads."""
         for pid in self.processes():
             for task in os.listdir(f'/proc/{pid}/task'):
-                with open(f'/proc/{pid}/task/{task}/{name}', encoding='ascii') as text:
-                    yield text.read()
+                try:
+                    with open(f'/proc/{pid}/task/{task}/{name}', encoding='ascii') as text:
+                        yield text.read()
+                except (FileNotFoundError, ProcessLookupError):
+                    pass  # A thread that has ended meanwhile.
 
     def usage(self):
         """Returns CPU ns, ns waited for the core, and switches because there was nothing to do."""
@@ -219,10 +225,10 @@ class Load:
     With `origin`, a listening socket, it is also the server behind a proxy.
     """
 
-    def __init__(self, programs, cores, server, origin=None, **options):
+    def __init__(self, programs, cores, server, origin=None, program='load', **options):
         self.server = server
         self.seconds = options.get('seconds') or 0
-        command = [programs.bench('load'), '--connect', server.address, '--gate']
+        command = [programs.bench(program), '--connect', server.address, '--gate']
         if origin:
             command += ['--origin', str(origin.fileno())]
         for name, value in options.items():

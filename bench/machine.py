@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 PACKAGES = ('libc6', 'libev4', 'libevent-2.1-7', 'libuv1', 'gcc', 'valgrind', 'nginx',
-            'libnginx-mod-stream', 'haproxy')
+            'libnginx-mod-stream', 'haproxy', 'hitch', 'stunnel4', 'libssl3')
 
 
 def output(*command):

@@ -55,6 +55,18 @@ def address_of(listener):
     return f'127.0.0.1:{listener.getsockname()[1]}'
 
 
+def fill_template(template, folder, values):
+    """Makes a configuration in `folder` of what stands in peers/; returns its path."""
+    path = os.path.join(folder, template.removesuffix('.in'))
+    with open(os.path.join(HERE, 'peers', template), encoding='utf-8') as file:
+        text = file.read()
+    for key, value in {'FOLDER': folder, **values}.items():
+        text = text.replace(f'%{key}%', value)
+    with open(path, 'w', encoding='utf-8') as out:
+        out.write(text)
+    return path
+
+
 class Proxy(Server):
     """A running proxy; `origin` is the listener that it passes on to."""
 
@@ -79,18 +91,11 @@ class Proxy(Server):
                          [self.given.fileno()] if self.given else [])
 
     def configure(self, name, buffer):
-        """Fills in a template; returns the path of what it makes."""
-        path = os.path.join(self.folder.name, TEMPLATES[name].removesuffix('.in'))
-        values = {'FOLDER': self.folder.name, 'BUFFER': str(buffer), 'SPLICE': SPLICING.get(name),
-                  'LISTENER': str(self.given.fileno()), 'LISTEN': address_of(self.given),
-                  'TARGET': address_of(self.origin)}
-        with open(os.path.join(HERE, 'peers', TEMPLATES[name]), encoding='utf-8') as template:
-            text = template.read()
-        for key, value in values.items():
-            text = text.replace(f'%{key}%', value or '')
-        with open(path, 'w', encoding='utf-8') as out:
-            out.write(text)
-        return path
+        """Returns the path of a configuration."""
+        return fill_template(TEMPLATES[name], self.folder.name, {
+            'BUFFER': str(buffer), 'SPLICE': SPLICING.get(name, ''),
+            'LISTENER': str(self.given.fileno()), 'LISTEN': address_of(self.given),
+            'TARGET': address_of(self.origin)})
 
     def wait_for_address(self):
         if not self.given:

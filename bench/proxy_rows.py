@@ -13,6 +13,7 @@ class ProxyRow(Row):
     servers = PROXIES
     ratios = ('nginx', 'haproxy')
     buffer = 16384  # of nginx and HAProxy
+    load_program = 'load'
 
     @staticmethod
     def has(programs, name):
@@ -21,10 +22,13 @@ class ProxyRow(Row):
     def start(self, programs, cores, name):
         return Proxy(programs, name, cores, self.buffer)
 
+    def load(self, programs, cores, proxy, **options):
+        return Load(programs, cores, proxy, proxy.origin, self.load_program, **options)
+
     def run(self, programs, cores, name, **options):
         """Returns what a proxy, freshly started, used for the measured part of a load."""
         with self.start(programs, cores, name) as proxy:
-            with Load(programs, cores, proxy, origin=proxy.origin, **options) as load:
+            with self.load(programs, cores, proxy, **options) as load:
                 return cost(proxy, load)
 
     def measure(self, programs, cores, servers, settings):
@@ -114,6 +118,5 @@ class IdlePairs(ProxyRow):
         need_descriptors(2 * (self.kept + self.counted))
         return {'bytes': memory_per_connection(
             lambda: self.start(programs, cores, name),
-            lambda proxy, idle: Load(programs, cores, proxy, origin=proxy.origin, idle=idle,
-                                     active=0, size=64),
+            lambda proxy, idle: self.load(programs, cores, proxy, idle=idle, active=0, size=64),
             self.kept, self.counted)}

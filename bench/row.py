@@ -35,6 +35,12 @@ class Row:
         """Whether one of the servers can take part."""
         return programs.has(name)
 
+    @staticmethod
+    def absence(programs, name):
+        """Why a server cannot take part that `has` denies."""
+        del programs, name
+        return 'not built or installed'
+
 
 class Figure:
     """A bar for Rota: its value, its ratio to or its difference from a peer, at most `limit`.
@@ -47,7 +53,10 @@ class Figure:
         self.limit = limit
         several = isinstance(peer, tuple)
         self.peers = peer if several else (peer,)
-        told = f'the better of {" and ".join(peer)}' if several else peer
+        told = peer
+        if several:
+            best = 'better' if len(peer) == 2 else 'best'
+            told = f'the {best} of {", ".join(peer[:-1])} and {peer[-1]}'
         self.text = text or {'ratio': f'at most {limit:.2f} x {told}',
                              'difference': f'at most {limit} over {told}',
                              'value': f'at most {limit}'}[kind]
@@ -100,6 +109,7 @@ def cost(server, load):
         'busy_percent': 100 * used['cpu'] / window,
         'waited_percent': 100 * used['waited'] / window,
         'sleeps_per_1000': 1000 * used['switches'] / result['count'],
+        'truncated_percent': 100 * result['truncated'] / max(result['finished'], 1),
     }
 
 

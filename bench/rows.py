@@ -4,6 +4,7 @@
 from echo_rows import Echo, IdleMemory, Scale, Turn
 from proxy_rows import Bulk, Connections, IdlePairs, Messages
 from row import Figure, Settings
+from tls_rows import Handshakes, TlsBulk, TlsIdlePairs, TlsMessages
 
 ROWS = {
     'echo-64': Echo(
@@ -24,12 +25,20 @@ ROWS = {
     'proxy-connections': Connections(),
     'proxy-bulk': Bulk(),
     'proxy-idle-memory': IdlePairs(),
+    'tls-handshake': Handshakes(
+        'connections over TLS: full handshake, 64 B each way, close; 64 at a time', 'full'),
+    'tls-resumed': Handshakes(
+        'connections over TLS: resumed handshake, 64 B each way, close; 64 at a time', 'resumed'),
+    'tls-bulk': TlsBulk(),
+    'tls-64': TlsMessages(),
+    'tls-idle-memory': TlsIdlePairs(),
 }
 
 # Names for several rows.
 GROUPS = {
     'all': list(ROWS),
     'proxy': [name for name in ROWS if name.startswith('proxy-')],
+    'tls': [name for name in ROWS if name.startswith('tls-')],
 }
 
 
