@@ -50,6 +50,12 @@ sys_fcntl(int fd, int command, long argument)
 }
 
 static int
+sys_open(const char *path, int flags)
+{
+	return open(path, flags);
+}
+
+static int
 sys_getrlimit(int resource, struct rlimit *limit)
 {
 	return getrlimit(resource, limit);
@@ -98,6 +104,7 @@ const struct rota_sys_ops rota__sys = {
 	.getsockname = sys_getsockname,
 	.getpeername = sys_getpeername,
 	.fcntl = sys_fcntl,
+	.open = sys_open,
 	.fstat = fstat,
 	.fchmod = fchmod,
 	.stat = stat,

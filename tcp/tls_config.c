@@ -10,12 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
 #include "allocator.h"
+#include "sys.h"
 
 #define FILE_LIMIT ((off_t)16 << 20)
 
@@ -64,7 +64,7 @@ read_all(int fd, char *text, size_t size, size_t *ret_len)
 	ssize_t n = 1;
 
 	while (n > 0 && len < size) {
-		n = read(fd, text + len, size - len);
+		n = rota__sys.read(fd, text + len, size - len);
 		if (n < 0 && errno == EINTR)
 			n = 1;
 		else if (n > 0)
@@ -82,7 +82,7 @@ read_open(int fd, bool is_key, mode_t *ret_mode, char **ret_text, size_t *ret_le
 	char *text;
 	int r;
 
-	if (fstat(fd, &status) < 0)
+	if (rota__sys.fstat(fd, &status) < 0)
 		return -errno;
 	*ret_mode = status.st_mode;
 	if (S_ISDIR(status.st_mode))
@@ -112,13 +112,13 @@ int
 rota__tls_read_file(const char *path, bool is_key, mode_t *ret_mode, char **ret_text,
 	size_t *ret_len)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int fd = rota__sys.open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	int r;
 
 	if (fd < 0)
 		return -errno;
 	r = read_open(fd, is_key, ret_mode, ret_text, ret_len);
-	close(fd);
+	rota__sys.close(fd);
 	return r;
 }
 
