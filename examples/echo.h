@@ -9,6 +9,7 @@
 #include <rota/rota.h>
 
 #include "histogram.h"
+#include "program_tls.h"
 
 #define ECHO_NAME "rota-echo"
 #define ECHO_LISTENERS 16
@@ -16,6 +17,7 @@
 struct echo_server_options {
 	struct rota_address addresses[ECHO_LISTENERS];
 	size_t count;
+	struct program_tls tls; /* without certificates: none */
 };
 
 struct echo_client_options {
@@ -25,11 +27,17 @@ struct echo_client_options {
 	uint64_t depth; /* messages that a connection keeps on their way */
 	rota_time duration;
 	bool json;
+	bool has_tls;
+	struct program_tls tls;
+	const char *tls_name; /* that the server's certificate must have; NULL: the address */
 };
 
 /* What a run of the client found. */
 struct echo_result {
-	uint64_t open;     /* connections */
+	uint64_t open;    /* connections */
+	uint64_t resumed; /* of these, by TLS */
+	char version[16]; /* of TLS, and its cipher; empty: none */
+	char cipher[64];
 	uint64_t messages; /* that came back, whole and right */
 	rota_time elapsed; /* from the first message's start to the last one's return */
 	struct histogram latency;

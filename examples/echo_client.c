@@ -48,6 +48,7 @@ struct client {
 	char address[ROTA_ADDRESS_TEXT]; /* as text */
 	struct echo_result result;
 	struct rota_stream_options streams;
+	struct rota_tls_config *tls; /* NULL: none */
 	struct connection *connections;
 	rota_time *sent_at; /* all connections' rings */
 	uint8_t *pattern;   /* PATTERN bytes, and so many again that a message is never cut */
@@ -255,7 +256,8 @@ connection_close(struct rota_stream *stream, const struct rota_close_info *why, 
 		return;
 	program_explain_close(why, reason, sizeof(reason));
 	if (why->phase < ROTA_PHASE_OPEN)
-		client_fail(client, "cannot connect to %s: %s", client->address, reason);
+		client_fail(client, "cannot connect to %s: %s", client->address,
+			why->reason == ROTA_REASON_TLS ? why->text : reason);
 	else
 		client_fail(client, "connection %llu to %s failed: %s",
 			(unsigned long long)connection_number(connection), client->address, reason);
@@ -304,13 +306,25 @@ client_open_more(struct client *client)
 }
 
 static void
+connection_note_tls(const struct rota_stream *stream, struct echo_result *result)
+{
+	struct rota_tls_info info;
+
+	if (rota_tls_info(stream, &info) < 0)
+		return;
+	snprintf(result->version, sizeof(result->version), "%s", info.version);
+	snprintf(result->cipher, sizeof(result->cipher), "%s", info.cipher);
+	result->resumed += info.is_resumed;
+}
+
+static void
 connection_open(struct rota_stream *stream, void *userdata)
 {
 	struct connection *connection = userdata;
 	struct client *client = connection->client;
 
-	(void)stream;
 	client->result.open++;
+	connection_note_tls(stream, &client->result);
 	client_open_more(client);
 	if (client->result.open == client->options->connections)
 		client_begin(client);
@@ -447,6 +461,8 @@ client_run(struct client *client)
 	   reading could end with both sides full, each waiting for the other to read. */
 	streams.read_when_full = true;
 	streams.handlers = &connection_handlers;
+	streams.tls = client->tls;
+	streams.tls_name = client->options->tls_name;
 	client->streams = streams;
 	rota_timer_init(&client->end, client_end_due);
 	rota_timer_init(&client->live, client_live_due);
@@ -475,9 +491,12 @@ echo_load(const struct echo_client_options *options)
 	if (status != 0)
 		return status;
 	status = client_open(&client);
+	if (status == 0 && options->has_tls)
+		status = program_tls_make(ECHO_NAME, &options->tls, &client.tls);
 	if (status == 0)
 		status = client_run(&client);
 	program_close(&client.program);
+	rota_tls_config_unref(client.tls);
 	free(client.pattern);
 	free(client.sent_at);
 	free(client.connections);

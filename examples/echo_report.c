@@ -127,6 +127,10 @@ echo_report_text(const struct echo_client_options *options, const struct echo_re
 		seconds(result->elapsed));
 	printf("  rate       %s a second, %.1f MB/s each way\n",
 		format_count((uint64_t)rate, a_second), rate * (double)options->size / MEGABYTE);
+	if (result->version[0] != '\0')
+		printf("  TLS        %s with %s, %llu of %llu resumed\n", result->version,
+			result->cipher, (unsigned long long)result->resumed,
+			(unsigned long long)result->open);
 	if (result->messages == 0)
 		return;
 	printf("  latency ");
@@ -180,6 +184,16 @@ print_json_latency(const struct histogram *latency)
 	putchar('}');
 }
 
+static void
+print_json_tls(const struct echo_result *result)
+{
+	if (result->version[0] == '\0')
+		printf("null");
+	else
+		printf("{\"version\": \"%s\", \"cipher\": \"%s\", \"resumed\": %llu}",
+			result->version, result->cipher, (unsigned long long)result->resumed);
+}
+
 void
 echo_report_json(const struct echo_client_options *options, const struct echo_result *result)
 {
@@ -192,6 +206,8 @@ echo_report_json(const struct echo_client_options *options, const struct echo_re
 	printf(", \"connections\": %llu, \"depth\": %llu, \"size\": %llu",
 		(unsigned long long)options->connections, (unsigned long long)options->depth,
 		(unsigned long long)options->size);
+	printf(", \"tls\": ");
+	print_json_tls(result);
 	printf(", \"open\": %llu, \"seconds\": %.6f, \"messages\": %llu, \"bytes\": %llu",
 		(unsigned long long)result->open, seconds(result->elapsed),
 		(unsigned long long)result->messages,

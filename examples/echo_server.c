@@ -11,6 +11,7 @@
 struct server {
 	struct program program;
 	const struct echo_server_options *options;
+	struct rota_tls_config *tls;                     /* NULL: none */
 	struct rota_listener *listeners[ECHO_LISTENERS]; /* NULL once closed */
 };
 
@@ -23,9 +24,28 @@ session_data(struct rota_stream *stream, const void *bytes, size_t len, void *us
 	return r < 0 ? r : (ssize_t)len;
 }
 
+/* Nobody else would tell who fails to get in. */
+static void
+session_close(struct rota_stream *stream, const struct rota_close_info *why, void *userdata)
+{
+	struct server *server = userdata;
+
+	(void)stream;
+	if (why->phase == ROTA_PHASE_HANDSHAKE && why->reason == ROTA_REASON_TLS)
+		program_warn(&server->program, "a client was refused: %s", why->text);
+}
+
 static const struct rota_stream_handlers session_handlers = {
 	.on_data = session_data,
+	.on_close = session_close,
 };
+
+static void
+listener_accept(struct rota_listener *listener, struct rota_stream *stream, void *userdata)
+{
+	(void)listener;
+	rota_stream_set_userdata(stream, userdata);
+}
 
 static void
 listener_paused(struct rota_listener *listener, int error, void *userdata)
@@ -58,6 +78,7 @@ listener_close(struct rota_listener *listener, const struct rota_close_info *why
 }
 
 static const struct rota_listener_handlers listener_handlers = {
+	.on_accept = listener_accept,
 	.on_paused = listener_paused,
 	.on_close = listener_close,
 };
@@ -87,8 +108,13 @@ server_listen(struct server *server)
 {
 	struct rota_listener_options listening = ROTA_LISTENER_OPTIONS_INIT;
 	size_t i;
-	int r;
+	int r = 0;
 
+	if (server->options->tls.certificate_count > 0)
+		r = program_tls_make(ECHO_NAME, &server->options->tls, &server->tls);
+	if (r != 0)
+		return r;
+	listening.stream.tls = server->tls;
 	listening.stream.handlers = &session_handlers;
 	for (i = 0; i < server->options->count; i++) {
 		r = program_listen(&server->program, &server->options->addresses[i], &listening,
@@ -112,5 +138,6 @@ echo_serve(const struct echo_server_options *options)
 	if (status == 0)
 		status = program_run(&server.program);
 	program_close(&server.program);
+	rota_tls_config_unref(server.tls);
 	return status;
 }

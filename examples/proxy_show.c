@@ -34,20 +34,50 @@ passage_state(const struct proxy_passage *passage)
 	if (passage->relay)
 		return "open";
 	if (passage->routed == 0)
-		return "waiting"; /* for its PROXY header */
+		return "waiting"; /* for its PROXY header, or its handshake */
 	return passage->server ? "connecting" : "ending";
+}
+
+/* The words of its TLS, if it has any. */
+static const char *
+passage_words(const struct proxy_passage *passage)
+{
+	return passage->tls && passage->tls->words ? passage->tls->words : "";
+}
+
+/* Each as a member; what follows it is one, too. */
+static void
+put_words(FILE *out, const char *words)
+{
+	char *copy = strdup(words);
+	char *rest;
+
+	if (!copy)
+		return;
+	for (char *name = strtok_r(copy, " ", &rest); name; name = strtok_r(NULL, " ", &rest)) {
+		char *value = strchr(name, '=');
+
+		*value++ = '\0';
+		if (strstr(name, "resumed"))
+			fprintf(out, "\"%s\":%s,", name, value[0] == 'y' ? "true" : "false");
+		else
+			put_member(out, name, value);
+	}
+	free(copy);
 }
 
 static void
 show_connections(struct proxy *proxy, enum proxy_form form, FILE *out)
 {
 	bool json = form == PROXY_JSON;
+	bool has_tls = proxy->tls.clients || proxy->tls.targets;
 	rota_time now = rota_context_now(proxy->program.ctx);
 	char client[ROTA_ADDRESS_TEXT], buffer[ROTA_ADDRESS_TEXT];
 	const struct proxy_passage *passage;
 
-	fprintf(out, json ? "{\"connections\":[" : "%8s %-21s %-21s %-21s %-10s %12s %12s %10s\n",
-		"ID", "CLIENT", "LISTEN", "TARGET", "STATE", "RECEIVED", "SENT", "SECONDS");
+	fprintf(out, json ? "{\"connections\":[" : "%8s %-21s %-21s %-21s %-10s %12s %12s %10s%s\n",
+		"ID", "CLIENT", "LISTEN", "TARGET", "STATE", "RECEIVED", "SENT", "SECONDS",
+		has_tls ? " TLS" : "");
 	for (passage = proxy->passages; passage; passage = passage->next) {
 		struct rota_relay_result counts = { .spliced = false };
 		const char *target = proxy_passage_target(passage, buffer);
@@ -58,10 +88,10 @@ show_connections(struct proxy *proxy, enum proxy_form form, FILE *out)
 			rota_relay_progress(passage->relay, &counts);
 		proxy_name_format(&passage->client_name, client);
 		if (!json) {
-			fprintf(out, "%8llu %-21s %-21s %-21s %-10s %12llu %12llu %10.3f\n",
+			fprintf(out, "%8llu %-21s %-21s %-21s %-10s %12llu %12llu %10.3f%s\n",
 				(unsigned long long)passage->id, client, listen, target,
 				passage_state(passage), (unsigned long long)counts.a.received,
-				(unsigned long long)counts.a.sent, age);
+				(unsigned long long)counts.a.sent, age, passage_words(passage));
 			continue;
 		}
 		fprintf(out, "%s{\"id\":%llu,", passage == proxy->passages ? "" : ",",
@@ -70,6 +100,7 @@ show_connections(struct proxy *proxy, enum proxy_form form, FILE *out)
 		put_member(out, "listen", listen);
 		put_member(out, "target", target);
 		put_member(out, "state", passage_state(passage));
+		put_words(out, passage_words(passage));
 		fprintf(out, "\"received\":%llu,\"sent\":%llu,\"seconds\":%.3f}",
 			(unsigned long long)counts.a.received, (unsigned long long)counts.a.sent,
 			age);

@@ -16,9 +16,11 @@
 #include <string.h>
 
 static const char help[] =
-	"usage: rota-echo server --listen ADDRESS [--listen ADDRESS]...\n"
+	"usage: rota-echo server --listen ADDRESS... [--tls-cert FILE --tls-key FILE]\n"
+	"                        [--tls-client-ca FILE]\n"
 	"       rota-echo client --connect ADDRESS [--connections N] [--size BYTES] [--depth N]\n"
-	"                        [--duration SECONDS] [--json]\n"
+	"                        [--duration SECONDS] [--json] [--tls [--tls-ca FILE] [--tls-name NAME]\n"
+	"                        [--tls-cert FILE --tls-key FILE]]\n"
 	"       rota-echo --help | --version\n"
 	"\n"
 	"The server sends back what it gets. The client loads such a server, checks every byte that\n"
@@ -31,13 +33,46 @@ static const char help[] =
 	"  --depth N           messages that each connection keeps on their way [1]\n"
 	"  --duration SECONDS  how long to send [5]\n"
 	"  --json              print one JSON object instead of the summary\n"
+	"  --tls-cert FILE     serve with TLS: a certificate and its chain, in PEM; several are chosen\n"
+	"                      from by the name that is asked for; the client shows its only one\n"
+	"  --tls-key FILE      the private key of the certificate in the same place\n"
+	"  --tls-client-ca FILE  clients must have a certificate by one of these authorities\n"
+	"  --tls               connect with TLS, and verify the server\n"
+	"  --tls-ca FILE       whom to believe about it [the system's authorities]\n"
+	"  --tls-name NAME     what its certificate must be for [the address]\n"
+	"  --insecure-no-verify  believe whoever answers\n"
 	"\n"
 	"An ADDRESS is 127.0.0.1:7000, [::1]:7000, unix:/path or unix:@name. SIGINT and SIGTERM end\n"
 	"what goes on in order; a second one ends the program at once.\n"
 	"\n"
 	"Exit status: 0 all went well, 1 it did not, 2 the arguments are wrong.\n";
 
-enum { LISTEN = 1, CONNECT, CONNECTIONS, SIZE, DEPTH, DURATION, JSON };
+enum {
+	LISTEN = 1,
+	CONNECT,
+	CONNECTIONS,
+	SIZE,
+	DEPTH,
+	DURATION,
+	JSON,
+	TLS_CERT,
+	TLS_KEY,
+	TLS_CLIENT_CA,
+	TLS,
+	TLS_CA,
+	TLS_NAME,
+	INSECURE_NO_VERIFY,
+};
+
+/* A certificate, or its key: the same for both roles. */
+static int
+read_pair(struct program_tls *tls, int option, const char *value)
+{
+	if (option == TLS_CERT)
+		return program_tls_file(ECHO_NAME, "--tls-cert", value, tls->certificates,
+			&tls->certificate_count);
+	return program_tls_file(ECHO_NAME, "--tls-key", value, tls->keys, &tls->key_count);
+}
 
 static int
 server_option(int option, const char *value, void *userdata)
@@ -45,7 +80,13 @@ server_option(int option, const char *value, void *userdata)
 	struct echo_server_options *options = userdata;
 	int r;
 
-	(void)option;
+	if (option == TLS_CERT || option == TLS_KEY)
+		return read_pair(&options->tls, option, value);
+	if (option == TLS_CLIENT_CA) {
+		options->tls.ca = value;
+		options->tls.requires_peer = true;
+		return 0;
+	}
 	if (options->count == ECHO_LISTENERS)
 		return program_misuse(ECHO_NAME, "--listen: no more than %d times", ECHO_LISTENERS);
 	r = program_address(ECHO_NAME, "--listen", value, &options->addresses[options->count]);
@@ -59,6 +100,9 @@ run_server(int argc, char **argv)
 {
 	static const struct option names[] = {
 		{ "listen", required_argument, NULL, LISTEN },
+		{ "tls-cert", required_argument, NULL, TLS_CERT },
+		{ "tls-key", required_argument, NULL, TLS_KEY },
+		{ "tls-client-ca", required_argument, NULL, TLS_CLIENT_CA },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct echo_server_options options = { .count = 0 };
@@ -68,7 +112,33 @@ run_server(int argc, char **argv)
 		return r;
 	if (options.count == 0)
 		return program_misuse(ECHO_NAME, "server needs --listen ADDRESS");
+	r = program_tls_pairs(ECHO_NAME, "tls", &options.tls);
+	if (r != 0)
+		return r;
+	if (options.tls.ca && options.tls.certificate_count == 0)
+		return program_misuse(ECHO_NAME, "--tls-client-ca needs --tls-cert and --tls-key");
 	return echo_serve(&options);
+}
+
+static int
+client_tls_option(int option, const char *value, struct echo_client_options *options)
+{
+	switch (option) {
+	case TLS:
+		options->has_tls = true;
+		return 0;
+	case TLS_CA:
+		options->tls.ca = value;
+		return 0;
+	case TLS_NAME:
+		options->tls_name = value;
+		return program_tls_name(ECHO_NAME, "--tls-name", value);
+	case INSECURE_NO_VERIFY:
+		options->tls.no_verification = true;
+		return 0;
+	default:
+		return read_pair(&options->tls, option, value);
+	}
 }
 
 static int
@@ -89,10 +159,32 @@ client_option(int option, const char *value, void *userdata)
 	case DURATION:
 		return program_seconds(ECHO_NAME, "--duration", value, ROTA_SECOND / 10,
 			ROTA_MINUTE * 60 * 24, &options->duration);
-	default:
+	case JSON:
 		options->json = true;
 		return 0;
+	default:
+		return client_tls_option(option, value, options);
 	}
+}
+
+/* What makes sense together only. */
+static int
+check_client_tls(const struct echo_client_options *options)
+{
+	const struct program_tls *tls = &options->tls;
+	int r = program_tls_pairs(ECHO_NAME, "tls", tls);
+
+	if (r != 0)
+		return r;
+	if (!options->has_tls &&
+		(tls->ca || tls->certificate_count > 0 || options->tls_name ||
+			tls->no_verification))
+		return program_misuse(ECHO_NAME, "what is said about TLS needs --tls");
+	if (options->has_tls && !options->tls_name && !tls->no_verification &&
+		options->address.socket.any.sa_family == AF_UNIX)
+		return program_misuse(ECHO_NAME,
+			"--tls to a unix socket needs --tls-name NAME, for its certificate");
+	return 0;
 }
 
 static int
@@ -105,6 +197,12 @@ run_client(int argc, char **argv)
 		{ "depth", required_argument, NULL, DEPTH },
 		{ "duration", required_argument, NULL, DURATION },
 		{ "json", no_argument, NULL, JSON },
+		{ "tls-cert", required_argument, NULL, TLS_CERT },
+		{ "tls-key", required_argument, NULL, TLS_KEY },
+		{ "tls", no_argument, NULL, TLS },
+		{ "tls-ca", required_argument, NULL, TLS_CA },
+		{ "tls-name", required_argument, NULL, TLS_NAME },
+		{ "insecure-no-verify", no_argument, NULL, INSECURE_NO_VERIFY },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct echo_client_options options = {
@@ -122,7 +220,8 @@ run_client(int argc, char **argv)
 		return program_misuse(ECHO_NAME, "--connect: fd:N is for listening only");
 	if (options.address.length == 0)
 		return program_misuse(ECHO_NAME, "client needs --connect ADDRESS");
-	return echo_load(&options);
+	r = check_client_tls(&options);
+	return r != 0 ? r : echo_load(&options);
 }
 
 int
