@@ -199,7 +199,7 @@ struct proxy_facts {
 	char *problem; /* why the last handshake failed, as one word */
 };
 
-/* Reads the files, and reads them again at SIGHUP. Returns 0, or PROGRAM_FAILED after saying why. */
+/* Reads the files, now and at SIGHUP. Returns 0, or PROGRAM_FAILED after saying why not. */
 int proxy_tls_open(struct proxy *proxy);
 void proxy_tls_close(struct proxy *proxy);
 /* Begins TLS on a stream to the passage's target. As rota_stream_start_tls. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * proxy_tls.c - TLS on either side: the configurations, made of files and made again at SIGHUP, and
- * what a passage keeps of its handshakes. A reload takes all of the files or none: until the last of
- * them was found good, nothing has changed.
+ * what a passage keeps of its handshakes. A reload takes all of the files or none: until the last
+ * of them was found good, nothing has changed.
  */
 #include "proxy.h"
 
@@ -15,7 +15,7 @@
 /* As long as Rota uses the keys of tickets: none is carried over that is older. */
 #define KEYS_LIFETIME (6 * 60 * ROTA_MINUTE)
 
-/* Both sides' configurations, where there are to be any. Returns 0, or PROGRAM_FAILED: then none. */
+/* Both sides' configurations, where there are to be any. Returns 0, or PROGRAM_FAILED and none. */
 static int
 make_both(const struct proxy *proxy, struct rota_tls_config **ret_clients,
 	struct rota_tls_config **ret_targets)
