@@ -155,6 +155,8 @@ tls_shake(struct rota_stream *stream)
 	r = leave(tls, r);
 	if (r == -EAGAIN)
 		return 0;
+	/* What the handshake waited for last is not what the next read waits for. */
+	tls->read_wants_write = false;
 	note_shaken(tls);
 	return r;
 }
