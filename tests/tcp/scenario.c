@@ -14,13 +14,21 @@
 
 unsigned scenario_pairs;
 unsigned scenario_one_in = 1;
+unsigned scenario_sealed_one_in = 1;
 uint64_t scenario_chance;
 struct scenario_counts scenario_counts;
 
+/* A handshake byte by byte makes a hundred times as many calls as one by records. */
+#define SEALED_CUT 200
+
 static bool
-is_chosen(void)
+is_chosen(const struct setting *setting)
 {
-	return scenario_one_in == 1 || random_below(&scenario_chance, scenario_one_in) == 0;
+	unsigned one_in = scenario_one_in;
+
+	if (setting->transport->is_sealed)
+		one_in *= scenario_sealed_one_in * (setting->is_cut ? SEALED_CUT : 1);
+	return one_in == 1 || random_below(&scenario_chance, one_in) == 0;
 }
 
 static void
@@ -28,7 +36,7 @@ run_with(const struct scenario_case *of, struct fault fault, const struct usual 
 {
 	const struct fault faults[RUN_FAULTS] = { fault };
 
-	if (!is_chosen())
+	if (!is_chosen(&of->setting))
 		return;
 	if (fault.is_of_memory)
 		scenario_counts.of_memory++;

@@ -32,7 +32,13 @@ struct transport {
 	/* Where the next run listens, and its relay before it. */
 	void (*address)(char *text, size_t size, bool is_relay);
 	bool cannot_reset; /* the peer of an abort may see an end */
-	/* Completes the options of either side; NULL: nothing to do. */
+	/*
+	 * TLS: its bytes are not those of the socket. What it needs is there between these two, and
+	 * completes the options of either side. NULL: nothing to do.
+	 */
+	bool is_sealed;
+	void (*open)(void);
+	void (*close)(void);
 	void (*prepare)(struct rota_stream_options *options, bool is_server);
 };
 
@@ -73,8 +79,9 @@ void scenario_survives_want_of_memory(void **state);
 void scenario_survives_two(void **state);
 extern unsigned scenario_pairs;
 
-/* Of the faults one in so many is tried, by chance. 1: all. */
+/* Of the faults one in so many is tried, by chance; of those under TLS fewer. 1: all. */
 extern unsigned scenario_one_in;
+extern unsigned scenario_sealed_one_in;
 extern uint64_t scenario_chance;
 
 /* Runs in the process, and of these, those with an allocation, a call, and two that failed. */

@@ -16,6 +16,7 @@
 #include "stream.h"
 
 #define MOST_TURNS 4000
+#define MOST_TURNS_SEALED 40000
 
 static const char *const passages[] = { "directly", "copied", "spliced" };
 
@@ -199,7 +200,7 @@ options_for(const struct run *run, const struct rota_stream_handlers *player, bo
 	if (!scenario_is_undisturbed(run)) {
 		options.connect_timeout = options.idle_timeout = run->setting->host->timeout;
 		options.write_stall_timeout = options.half_closed_timeout = options.idle_timeout;
-		options.close_timeout = options.idle_timeout;
+		options.close_timeout = options.handshake_timeout = options.idle_timeout;
 	}
 	if (scenario->input_limit > 0)
 		options.input_limit = scenario->input_limit;
@@ -306,7 +307,9 @@ static void
 turn(struct run *run, rota_time timeout)
 {
 	run->turns++;
-	check_run(run, run->turns < MOST_TURNS, "it does not come to an end");
+	check_run(run,
+		run->turns < (run->setting->transport->is_sealed ? MOST_TURNS_SEALED : MOST_TURNS),
+		"it does not come to an end");
 	check_run(run, rota_dispatch_once(run->ctx, timeout, NULL) >= 0, "a dispatch failed");
 }
 

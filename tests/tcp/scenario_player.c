@@ -237,31 +237,46 @@ player_begin(struct player *player, struct rota_stream *stream)
 		speak(player);
 }
 
+uint64_t
+player_sent(const struct player *player)
+{
+	if (player->is_sealed)
+		return player->accepted - (player->side.closes > 0 ? player->side.why.unsent : 0);
+	return player->tally != NULL ? player->tally->sent : 0;
+}
+
+uint64_t
+player_received(const struct player *player)
+{
+	if (player->is_sealed)
+		return player->side.received_len +
+			(player->side.closes > 0 ? player->side.why.unread : 0);
+	return player->tally != NULL ? player->tally->received : 0;
+}
+
 const char *
 player_check(const struct player *player, const struct player *peer, bool can_be_cut)
 {
-	static const struct tally none;
 	const struct side *side = &player->side;
-	const struct tally *tally = player->tally != NULL ? player->tally : &none;
-	const struct tally *others = peer->tally != NULL ? peer->tally : &none;
+	bool saw_end = player->is_sealed || (player->tally != NULL && player->tally->saw_end);
 
 	if (player->lent != 0)
 		return "lent bytes were not released, or twice";
 	if (side->closes == 0)
 		return player->side.stream == NULL ? NULL : "there was no on_close";
-	if (player->accepted != tally->sent + side->why.unsent)
+	if (player->accepted != player_sent(player) + side->why.unsent)
 		return "what send took is not what the kernel got and what is unsent";
-	if (tally->received != side->received_len + side->why.unread)
+	if (player_received(player) != side->received_len + side->why.unread)
 		return "what the kernel gave is not what was taken and what is unread";
 	if (pattern_check(side->received, 0, side->received_len) != side->received_len)
 		return "it received something else than was sent";
-	if (side->received_len > others->sent)
+	if (player_received(player) > player_sent(peer))
 		return "it received more than was sent";
 	if (side->why.reason != ROTA_REASON_CLEAN)
 		return NULL;
 	if (side->why.unsent != 0 || side->why.error != 0)
 		return "it closed clean with an error or something unsent";
-	if (!tally->saw_end || (tally->received != others->sent && !can_be_cut))
+	if (!saw_end || (player_received(player) != player_sent(peer) && !can_be_cut))
 		return "it closed clean without all and the end";
 	return NULL;
 }

@@ -43,6 +43,7 @@ struct player {
 	struct script script;
 	struct rota_timer timer; /* of a pause */
 	struct tally *tally;     /* NULL: it never had a socket */
+	bool is_sealed;          /* by TLS */
 	uint64_t accepted;       /* bytes that send took */
 	int64_t lent;            /* runs of bytes that were not released */
 	bool has_paused;
@@ -56,6 +57,13 @@ const struct rota_stream_handlers *player_handlers(const struct player *player);
 
 /* Its stream is there, and not open: from now on it plays. */
 void player_begin(struct player *player, struct rota_stream *stream);
+
+/*
+ * What it gave to and got from the transport, by its tally, or under TLS, whose bytes the kernel
+ * does not see, by its own account.
+ */
+uint64_t player_sent(const struct player *player);
+uint64_t player_received(const struct player *player);
 
 /*
  * NULL, or what is wrong with the account of a player that is over, given its peer's. Where an end

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "faulty_allocator.h"
+#include "scenario_tls.h"
 
 const struct scenario scenario_table[] = {
 	{
@@ -193,6 +194,23 @@ unix_address(char *text, size_t size, bool is_relay)
 const struct transport scenario_transports[SCENARIO_TRANSPORTS] = {
 	{ .name = "tcp", .address = tcp_address },
 	{ .name = "unix", .address = unix_address, .cannot_reset = true },
+	{
+		.name = "tls",
+		.address = tcp_address,
+		.is_sealed = true,
+		.open = scenario_tls_open,
+		.close = scenario_tls_close,
+		.prepare = scenario_tls_prepare,
+	},
+	{
+		.name = "tls_unix",
+		.address = unix_address,
+		.cannot_reset = true,
+		.is_sealed = true,
+		.open = scenario_tls_open,
+		.close = scenario_tls_close,
+		.prepare = scenario_tls_prepare,
+	},
 };
 
 const struct host scenario_simulated = {

@@ -8,7 +8,8 @@
 #include "fixture.h"
 #include "scenario.h"
 
-#define SCENARIO_TRANSPORTS 2
+#define SCENARIO_PLAIN 2
+#define SCENARIO_TRANSPORTS 4 /* those that are plain first */
 
 /* Ended by one without a name. */
 extern const struct scenario scenario_table[];

@@ -22,6 +22,16 @@ add_case(const struct scenario *scenario, const struct setting *setting)
 		"survives_want_of_memory");
 }
 
+/* TLS is never spliced, and byte by byte it takes its time. */
+static bool
+makes_sense(const struct setting *setting)
+{
+	if (!setting->transport->is_sealed)
+		return true;
+	return setting->passage == PASSAGE_COPIED &&
+		(!setting->is_cut || setting->host == &scenario_simulated);
+}
+
 static void
 add_scenario(const struct scenario *scenario, const struct host *host, enum passage passage,
 	uint64_t order)
@@ -36,7 +46,8 @@ add_scenario(const struct scenario *scenario, const struct host *host, enum pass
 				.order = order,
 			};
 
-			add_case(scenario, &setting);
+			if (makes_sense(&setting))
+				add_case(scenario, &setting);
 		}
 	}
 }

@@ -338,6 +338,38 @@ handshake__with_output_queued__comes_first(void **state)
 	}
 }
 
+static void
+fill(struct side *side)
+{
+	static const char bytes[50000];
+	struct tls_line *line = side->userdata;
+
+	line->peer.reads_none = true;
+	while (rota_stream_send(side->stream, bytes, sizeof bytes) == 0) {
+		/* Until it is full. */
+	}
+}
+
+/* That its last flight, a ticket, had to wait for room says nothing of what it waits for then. */
+static void
+handshake__last_flight_waited__reads_on_without_room(void **state)
+{
+	struct tls_line *line = *state;
+
+	line->has_small_buffers = true;
+	line->options.read_when_full = true;
+	line->wish.lowest = TLS1_3_VERSION;
+	line->side.at_open = fill;
+	line->side.userdata = line;
+	tls_line_open(line);
+	faulty_sys_fail(FAULTY_SEND, 2, false, EAGAIN);
+	tls_line_until(line, line->side.opens > 0);
+	assert_true(line->peer.is_open);
+	assert_int_equal(faulty_sys_failed(), 1);
+	tls_line_hear(line, 1000);
+	tls_line_until(line, line->side.received_len == 1000);
+}
+
 /* So is what the peer sends with its last flight. */
 static void
 handshake__with_input_behind_it__opens_before_data(void **state)
@@ -384,6 +416,7 @@ main(void)
 		tls_test_simulated(handshake__that_stalls__ends_by_its_deadline),
 		tls_test_simulated(handshake__of_a_byte_per_ten_seconds__ends_by_its_deadline),
 		tls_test(handshake__with_output_queued__comes_first),
+		tls_test_exact(handshake__last_flight_waited__reads_on_without_room),
 		tls_test(handshake__with_input_behind_it__opens_before_data),
 	};
 
