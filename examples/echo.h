@@ -21,6 +21,7 @@ struct echo_server_options {
 };
 
 struct echo_client_options {
+	const char *name; /* HOST:PORT; NULL: */
 	struct rota_address address;
 	uint64_t connections;
 	uint64_t size;  /* bytes of a message */
@@ -31,6 +32,9 @@ struct echo_client_options {
 	struct program_tls tls;
 	const char *tls_name; /* that the server's certificate must have; NULL: the address */
 };
+
+/* Where it connects to, as text, in the buffer or elsewhere. */
+const char *echo_target(const struct echo_client_options *options, char *buffer, size_t size);
 
 /* What a run of the client found. */
 struct echo_result {

@@ -45,7 +45,8 @@ struct connection {
 struct client {
 	struct program program;
 	const struct echo_client_options *options;
-	char address[ROTA_ADDRESS_TEXT]; /* as text */
+	char address_text[ROTA_ADDRESS_TEXT];
+	const char *address; /* as text */
 	struct echo_result result;
 	struct rota_stream_options streams;
 	struct rota_tls_config *tls; /* NULL: none */
@@ -284,6 +285,26 @@ client_begin(struct client *client)
 		connection_fill(&client->connections[i], client->begun);
 }
 
+const char *
+echo_target(const struct echo_client_options *options, char *buffer, size_t size)
+{
+	if (options->name)
+		return options->name;
+	return rota_address_format(&options->address, buffer, size);
+}
+
+static int
+client_connect(struct client *client, struct connection *connection)
+{
+	const struct echo_client_options *options = client->options;
+
+	if (options->name)
+		return rota_connect(client->program.ctx, options->name, &client->streams,
+			connection, &connection->stream);
+	return rota_connect_address(client->program.ctx, &options->address, &client->streams,
+		connection, &connection->stream);
+}
+
 static void
 client_open_more(struct client *client)
 {
@@ -294,8 +315,7 @@ client_open_more(struct client *client)
 	while (client->started < client->options->connections &&
 		client->started - client->result.open < OPENING_AT_ONCE) {
 		connection = &client->connections[client->started];
-		r = rota_connect_address(client->program.ctx, &client->options->address,
-			&client->streams, connection, &connection->stream);
+		r = client_connect(client, connection);
 		if (r < 0) {
 			client_fail(client, "cannot connect to %s: %s", client->address,
 				program_explain(r, reason, sizeof(reason)));
@@ -427,7 +447,7 @@ client_open(struct client *client)
 	size_t size = PATTERN + options->size;
 	uint64_t i;
 
-	rota_address_format(&options->address, client->address, sizeof(client->address));
+	client->address = echo_target(options, client->address_text, sizeof(client->address_text));
 	if (options->connections + OTHER_DESCRIPTORS > limit) {
 		program_fail(&client->program,
 			"%llu connections are too many for the %llu descriptors that this process may "

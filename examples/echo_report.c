@@ -120,9 +120,8 @@ echo_report_text(const struct echo_client_options *options, const struct echo_re
 
 	printf("%llu of %llu connections to %s, %llu message%s of %llu bytes on their way on each\n",
 		(unsigned long long)result->open, (unsigned long long)options->connections,
-		rota_address_format(&options->address, address, sizeof(address)),
-		(unsigned long long)options->depth, options->depth == 1 ? "" : "s",
-		(unsigned long long)options->size);
+		echo_target(options, address, sizeof(address)), (unsigned long long)options->depth,
+		options->depth == 1 ? "" : "s", (unsigned long long)options->size);
 	printf("  messages   %s in %.2f s\n", format_count(result->messages, messages),
 		seconds(result->elapsed));
 	printf("  rate       %s a second, %.1f MB/s each way\n",
@@ -202,7 +201,7 @@ echo_report_json(const struct echo_client_options *options, const struct echo_re
 
 	printf("{\"program\": \"%s\", \"version\": \"%s\", \"address\": ", ECHO_NAME,
 		rota_version());
-	print_json_string(rota_address_format(&options->address, address, sizeof(address)));
+	print_json_string(echo_target(options, address, sizeof(address)));
 	printf(", \"connections\": %llu, \"depth\": %llu, \"size\": %llu",
 		(unsigned long long)options->connections, (unsigned long long)options->depth,
 		(unsigned long long)options->size);

@@ -120,6 +120,16 @@ run_server(int argc, char **argv)
 	return echo_serve(&options);
 }
 
+/* An address, or else a name, whose addresses are looked up when it connects. */
+static int
+read_target(const char *value, struct echo_client_options *options)
+{
+	const bool is_name = rota_address_parse(value, &options->address) == -ROTA_ENAME;
+
+	options->name = is_name ? value : NULL;
+	return is_name ? 0 : program_address(ECHO_NAME, "--connect", value, &options->address);
+}
+
 static int
 client_tls_option(int option, const char *value, struct echo_client_options *options)
 {
@@ -148,7 +158,7 @@ client_option(int option, const char *value, void *userdata)
 
 	switch (option) {
 	case CONNECT:
-		return program_address(ECHO_NAME, "--connect", value, &options->address);
+		return read_target(value, options);
 	case CONNECTIONS:
 		return program_number(ECHO_NAME, "--connections", value, 1, 1000000,
 			&options->connections);
@@ -216,9 +226,9 @@ run_client(int argc, char **argv)
 
 	if (r != 0)
 		return r;
-	if (options.address.fd >= 0)
+	if (!options.name && options.address.fd >= 0)
 		return program_misuse(ECHO_NAME, "--connect: fd:N is for listening only");
-	if (options.address.length == 0)
+	if (!options.name && options.address.length == 0)
 		return program_misuse(ECHO_NAME, "client needs --connect ADDRESS");
 	r = check_client_tls(&options);
 	return r != 0 ? r : echo_load(&options);

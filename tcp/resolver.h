@@ -6,7 +6,7 @@
  *
  *   resolver.c          the context's resolver: options, making, freeing, forking
  *   resolver_hosts.c    hosts: finding, asking for, telling and keeping them
- *   resolver_channel.c  c-ares
+ *   resolver_channel.c  c-ares, with resolver_sockets.c
  *   resolver_order.c    which addresses, in which order
  *   resolver_query.c    rota_resolve
  */
@@ -163,9 +163,8 @@ int rota__channel_new(struct rota__resolver *resolver, struct rota__channel **re
 /* What was asked for is noted, cancelled; NULL is allowed. */
 void rota__channel_free(struct rota__channel *channel);
 
-/* rota__host_note follows, perhaps at once. */
-void rota__channel_ask(struct rota__channel *channel, struct rota__host *host,
-	enum rota__family family);
+/* For each of the families (bits) rota__host_note follows, perhaps at once. */
+void rota__channel_ask(struct rota__channel *channel, struct rota__host *host, unsigned families);
 
 /* resolver_query.c */
 void rota__query_drop_all(struct rota_link *queries);

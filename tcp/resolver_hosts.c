@@ -162,20 +162,22 @@ take_up(struct rota__resolver *resolver, struct rota__host *host)
 }
 
 static int
-ask(struct rota__resolver *resolver, struct rota__host *host, enum rota__family family)
+ask(struct rota__resolver *resolver, struct rota__host *host, unsigned families)
 {
-	struct rota__answer *answer = &host->answers[family];
-	int r;
-
 	if (resolver->channel == NULL) {
-		r = rota__channel_new(resolver, &resolver->channel);
+		int r = rota__channel_new(resolver, &resolver->channel);
+
 		if (r < 0)
 			return r;
 	}
-	forget_answer(answer);
-	answer->is_asked_for = true;
-	resolver->asked_for++;
-	rota__channel_ask(resolver->channel, host, family);
+	for (unsigned family = 0; family < ROTA__FAMILIES; family++) {
+		if ((families & (1u << family)) == 0)
+			continue;
+		forget_answer(&host->answers[family]);
+		host->answers[family].is_asked_for = true;
+		resolver->asked_for++;
+	}
+	rota__channel_ask(resolver->channel, host, families);
 	return 0;
 }
 
@@ -192,7 +194,6 @@ ask_for_missing(struct rota__resolver *resolver, struct rota__host *host, unsign
 {
 	rota_time now = resolver->ctx->ops->now(resolver->ctx);
 	unsigned missing = 0;
-	int r = 0;
 
 	*ret_pending = 0;
 	for (unsigned family = 0; family < ROTA__FAMILIES; family++) {
@@ -203,14 +204,12 @@ ask_for_missing(struct rota__resolver *resolver, struct rota__host *host, unsign
 		else if (!is_good(&host->answers[family], now))
 			missing |= 1u << family;
 	}
-	if (missing != 0 && is_full(resolver))
+	if (missing == 0)
+		return 0;
+	if (is_full(resolver))
 		return -ROTA_ELIMIT;
-	for (unsigned family = 0; family < ROTA__FAMILIES && r >= 0; family++) {
-		if ((missing & (1u << family)) != 0)
-			r = ask(resolver, host, (enum rota__family)family);
-	}
 	*ret_pending |= missing;
-	return r;
+	return ask(resolver, host, missing);
 }
 
 int

@@ -5,12 +5,13 @@
  *
  * Each context has a resolver of its own, made when it is first needed. It asks /etc/hosts, then
  * the servers of /etc/resolv.conf (or others), for IPv4 and IPv6 at once; keeps answers as long as
- * they are good, within bounds; and asks once where many want to know the same. It has no thread:
- * everything happens in turns.
+ * they are good, within bounds; and asks once where many want to know the same. What /etc/hosts
+ * says of a name is all that there is of it, so that nobody is led past an address there by one of
+ * the other family. There is no thread: everything happens in turns.
  *
  * Names are absolute: the search domains of /etc/resolv.conf are not tried, since the addresses of
  * two families might then be those of two hosts. A dot at the end changes nothing. Small and
- * capital letters are the same.
+ * capital letters are the same. localhost, and what ends in it, is the loopback (RFC 6761).
  *
  * All calls are for the context's own thread, in handlers, hooks and between turns.
  */

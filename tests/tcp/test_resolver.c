@@ -276,17 +276,56 @@ resolve__first_server_is_dead__asks_the_next(void **state)
 	expect_addresses(ctx, "host.example", "192.0.2.1:0");
 }
 
+/* A name of the file, but for those of the loopback. */
+static bool
+find_in_hosts(char name[256])
+{
+	FILE *file = fopen("/etc/hosts", "r");
+	char line[1024];
+	bool is_found = false;
+
+	while (file != NULL && !is_found && fgets(line, sizeof line, file) != NULL)
+		is_found = sscanf(line, "%*[0-9.] %255[a-z0-9.-]", name) == 1 &&
+			strstr(name, "localhost") == NULL;
+	if (file != NULL)
+		fclose(file);
+	return is_found;
+}
+
 static void
-resolve__hosts_file__knows_this_host(void **state)
+resolve__name_in_the_hosts_file__is_asked_of_nobody(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct dns_rule rules[] = { { NULL, .addresses = "192.0.2.1 2001:db8::1" } };
+	struct asker asker = { .told = 0 };
+	struct rota_resolver_options options = ROTA_RESOLVER_OPTIONS_INIT;
+	char name[256];
+
+	if (!find_in_hosts(name))
+		skip();
+	serve_names(ctx, rules, 1, &options);
+	expect_answer(ctx, &asker, name, 0);
+	assert_null(strstr(asker.addresses, "192.0.2.1:0"));
+	assert_null(strstr(asker.addresses, "[2001:db8::1]:0"));
+	assert_int_equal(rules[0].asked, 0);
+	options.use_hosts = false;
+	assert_int_equal(rota_resolver_configure(ctx, &options), 0);
+	expect_addresses(ctx, name, "[2001:db8::1]:0 192.0.2.1:0");
+}
+
+static void
+resolve__localhost__is_the_loopback(void **state)
 {
 	struct rota_context *ctx = context_of(state);
 	struct dns_rule rules[] = { { NULL, .manner = DNS_KNOWS_NO_NAME } };
 	struct asker asker = { .told = 0 };
-	struct rota_resolver_options options = ROTA_RESOLVER_OPTIONS_INIT;
+	const struct dns_server *server = SERVE_NAMES(ctx, rules);
 
-	serve_names(ctx, rules, 1, &options);
-	expect_answer(ctx, &asker, "localhost", 0);
-	assert_non_null(strstr(asker.addresses, "127.0.0.1:0"));
+	expect_addresses(ctx, "localhost", "[::1]:0 127.0.0.1:0");
+	expect_addresses(ctx, "any.LocalHost.", "[::1]:0 127.0.0.1:0");
+	assert_int_equal(server->asked, 0);
+	expect_answer(ctx, &asker, "notlocalhost", -ROTA_ENOHOST);
+	assert_int_equal(server->asked, 2);
 }
 
 int
@@ -308,7 +347,8 @@ main(void)
 		asker_test(resolve__many_addresses__takes_so_many),
 		asker_test(resolve__nobody_serves__is_refused),
 		asker_test(resolve__first_server_is_dead__asks_the_next),
-		asker_test(resolve__hosts_file__knows_this_host),
+		asker_test(resolve__name_in_the_hosts_file__is_asked_of_nobody),
+		asker_test(resolve__localhost__is_the_loopback),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
