@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "fake_clock.h"
 
 struct fake_epoll fake_epoll = { .fail_fd = -1 };
 
@@ -17,6 +18,7 @@ void
 fake_epoll_reset(void)
 {
 	fake_epoll = (struct fake_epoll){ .fail_fd = -1 };
+	fake_clock_ahead = 0;
 }
 
 void
@@ -69,18 +71,8 @@ epoll_wait(int epoll_fd, struct epoll_event *events, int size, int timeout)
 	r = (int)syscall(SYS_epoll_pwait, epoll_fd, events, size, 0, NULL, 0);
 	if (r == 0) {
 		fake_epoll.skipped += timeout;
+		fake_clock_ahead += timeout * ROTA_MILLISECOND;
 		fake_epoll.skips++;
 	}
-	return r;
-}
-
-int
-clock_gettime(clockid_t clock, struct timespec *ret_now)
-{
-	int r = (int)syscall(SYS_clock_gettime, clock, ret_now);
-	int64_t nanoseconds = ret_now->tv_nsec + fake_epoll.skipped % 1000 * 1000000;
-
-	ret_now->tv_sec += fake_epoll.skipped / 1000 + nanoseconds / 1000000000;
-	ret_now->tv_nsec = nanoseconds % 1000000000;
 	return r;
 }

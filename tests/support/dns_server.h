@@ -64,10 +64,4 @@ struct rota_resolver_options dns_options(const struct dns_server *server);
 
 #define DNS_OPEN(ctx, rules) dns_open((ctx), (rules), sizeof(rules) / sizeof(rules)[0])
 
-/*
- * From now on c-ares has the time of this simulated context, from which its own waits then follow;
- * NULL: the real one.
- */
-void dns_follow_clock(struct rota_context *ctx);
-
 #endif

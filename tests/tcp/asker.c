@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fake_clock.h"
+
 static struct dns_server *server;
 static bool is_in_call;
 
@@ -87,14 +89,14 @@ asker_setup_simulated(void **state)
 	int r = fixture_setup_simulated(state);
 
 	if (r == 0)
-		dns_follow_clock(context_of(state));
+		fake_clock_follow(context_of(state));
 	return r;
 }
 
 void
 forget_names(struct rota_context *ctx)
 {
-	dns_follow_clock(NULL);
+	fake_clock_follow(NULL);
 	if (server != NULL)
 		dns_forget(server, ctx);
 	server = NULL;

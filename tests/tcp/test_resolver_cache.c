@@ -87,13 +87,15 @@ cache__there_is_none__is_kept_for_a_while(void **state)
 
 	SERVE_NAMES(ctx, rules);
 	for (int i = 0; i < 2; i++) {
+		int asked = rules[2].asked;
+
 		expect_answer(ctx, &asker, "none.example", -ROTA_ENOHOST);
 		expect_answer(ctx, &asker, "empty.example", -ROTA_ENOADDRESS);
 		expect_answer(ctx, &asker, "broken.example", -ROTA_ERESOLVE);
+		assert_true(rules[2].asked >= asked + 2);
 		assert_int_equal(rules[0].asked, 2);
 		assert_int_equal(rules[1].asked, 2);
 	}
-	assert_true(rules[2].asked >= 4);
 	sim_advance(ctx, 10 * ROTA_SECOND);
 	expect_answer(ctx, &asker, "none.example", -ROTA_ENOHOST);
 	assert_int_equal(rules[0].asked, 4);
