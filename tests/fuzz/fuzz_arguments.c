@@ -50,6 +50,17 @@ check_duration(rota_time duration, rota_time least)
 	require(duration == ROTA_NEVER || duration <= 366 * 24 * 60 * ROTA_MINUTE);
 }
 
+static void
+check_tls(const struct program_tls *tls)
+{
+	require(tls->certificate_count == tls->key_count);
+	require(tls->certificate_count <= PROGRAM_CERTIFICATES);
+	for (size_t i = 0; i < tls->certificate_count; i++)
+		require(tls->certificates[i][0] != '\0' && tls->keys[i][0] != '\0');
+	require(tls->peer_name_count <= PROGRAM_PEER_NAMES);
+	require(!tls->requires_peer || tls->ca);
+}
+
 /* In place of what rota-echo does. */
 
 int
@@ -58,6 +69,7 @@ echo_serve(const struct echo_server_options *options)
 	require(options->count >= 1 && options->count <= ECHO_LISTENERS);
 	for (size_t i = 0; i < options->count; i++)
 		check_address(&options->addresses[i], true);
+	check_tls(&options->tls);
 	return 0;
 }
 
@@ -69,6 +81,8 @@ echo_load(const struct echo_client_options *options)
 	require(options->size >= 1 && options->size <= 16u << 20);
 	require(options->depth >= 1 && options->depth <= 65536);
 	check_duration(options->duration, ROTA_SECOND / 10);
+	check_tls(&options->tls);
+	require(options->has_tls || (!options->tls_name && !options->tls.ca));
 	return 0;
 }
 
@@ -84,6 +98,10 @@ check_proxy(const struct proxy_options *options)
 		check_address(&options->targets[i], false);
 	require(options->proxy_count <= PROXY_NETWORKS);
 	require(options->send_proxy >= 0 && options->send_proxy <= 2);
+	check_tls(&options->tls);
+	check_tls(&options->target_tls);
+	require(options->has_target_tls || (!options->target_name && !options->target_tls.ca));
+	require(options->tls.certificate_count > 0 || (!options->tls.ca && !options->tls.alpn));
 	check_duration(options->streams.connect_timeout, ROTA_MILLISECOND);
 	check_duration(options->streams.idle_timeout, 1);
 	check_duration(options->streams.half_closed_timeout, 1);
