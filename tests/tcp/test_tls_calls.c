@@ -4,8 +4,11 @@
  * and nothing after it; and what else may be called is done.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <openssl/err.h>
 
 #include "faulty_allocator.h"
 #include "faulty_sys.h"
@@ -258,6 +261,54 @@ on_data__fails__ends_it_at_once(void **state)
 	}
 }
 
+/* OpenSSL's errors are of the thread: what somebody else has left there is not this stream's. */
+static void
+errors__left_by_somebody_else__are_not_its_own(void **state)
+{
+	struct tls_line *line = *state;
+
+	for (int kind = 0; kind < 2; kind++) {
+		unsigned char *bytes;
+		size_t len;
+
+		line->is_client = kind == 1;
+		tls_line_open(line);
+		tls_line_shake(line);
+		line->peer.holds = true;
+		tls_line_hear(line, 100);
+		bytes = tls_peer_take(&line->peer, &len);
+		line->peer.holds = false;
+		tls_peer_put(&line->peer, bytes, len);
+		free(bytes);
+		faulty_sys_cut(1);
+		while (line->side.received_len < 100) {
+			assert_int_equal(line->side.closes, 0);
+			ERR_raise(ERR_LIB_USER, ERR_R_INTERNAL_ERROR);
+			assert_true(rota_dispatch_once(line->ctx, 0, NULL) >= 0);
+		}
+		tls_line_again(line);
+	}
+}
+
+static void
+errors__of_its_own__are_not_left_to_others(void **state)
+{
+	static const char nonsense[] = "\x16\x03\x03\x00\x04????";
+	struct tls_line *line = *state;
+
+	for (int kind = 0; kind < 2; kind++) {
+		line->is_client = kind == 1;
+		tls_line_open(line);
+		tls_peer_put(&line->peer, nonsense, sizeof nonsense - 1);
+		ERR_clear_error();
+		while (line->side.closes == 0)
+			assert_true(rota_dispatch_once(line->ctx, 0, NULL) >= 0);
+		assert_int_equal(line->side.why.reason, ROTA_REASON_TLS);
+		assert_int_equal(ERR_peek_error(), 0);
+		tls_line_again(line);
+	}
+}
+
 /* The context goes while it shakes hands, is open, or closes; the peer sees no clean end. */
 static void
 context__freed_in_any_phase__tells_each_its_end(void **state)
@@ -293,6 +344,8 @@ main(void)
 		tls_test(handlers__anything_is_done_in_any__end_it_once),
 		tls_test_exact(handlers__anything_is_done_in_any_in_small_parts__end_it_once),
 		tls_test(on_data__fails__ends_it_at_once),
+		tls_test_exact(errors__left_by_somebody_else__are_not_its_own),
+		tls_test(errors__of_its_own__are_not_left_to_others),
 		cmocka_unit_test(context__freed_in_any_phase__tells_each_its_end),
 	};
 

@@ -140,6 +140,9 @@ static const struct {
 	{ "cn:the clients", false },
 	{ "cn:client.example", false },
 	{ "uri:client.example", false },
+	{ "uri:client@example.org", false },
+	{ "email:spiffe://example/client", false },
+	{ "cn:client@example.org", false },
 };
 
 static void
@@ -157,6 +160,25 @@ client__by_a_rule_of_names__is_let_in_or_not(void **state)
 			check_refused(line, "name");
 		}
 	}
+}
+
+/* A star has no dot in it. */
+static void
+client__by_a_star__has_one_label_there(void **state)
+{
+	const struct certificate_wish wish = {
+		.issuer = certificate_of(CERTIFICATE_CA),
+		.names = "DNS:a.b.example",
+	};
+	struct certificate *certificate = certificate_new(&wish);
+	struct tls_line *line = *state;
+
+	open_server(line, certificate, "*.b.example", TLS1_3_VERSION);
+	tls_line_shake(line);
+	tls_line_again(line);
+	open_server(line, certificate, "*.example", TLS1_3_VERSION);
+	check_refused(line, "name");
+	certificate_free(certificate);
 }
 
 static void
@@ -268,6 +290,7 @@ main(void)
 		tls_test_exact(client__without_certificate__is_refused_and_told),
 		tls_test(client__not_asked__shows_nothing),
 		tls_test_exact(client__by_a_rule_of_names__is_let_in_or_not),
+		tls_test_exact(client__by_a_star__has_one_label_there),
 		tls_test(client__by_the_last_of_many_names__is_let_in),
 		cmocka_unit_test(peer_name__that_is_none__is_refused),
 		tls_test(names__with_odd_bytes__are_escaped),

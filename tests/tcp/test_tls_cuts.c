@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "faulty_allocator.h"
@@ -196,6 +197,62 @@ stream__that_is_aborted__says_nothing(void **state)
 	assert_int_equal(line->peer.end, TLS_PEER_RESET);
 }
 
+/* Everything up to the end, which must be a FIN. Whether it begins with an alert. */
+static bool
+begins_with_alert(struct tls_line *line)
+{
+	unsigned char first = 0;
+	unsigned char byte;
+	ssize_t n;
+
+	while ((n = recv(line->peer.fd, &byte, 1, 0)) != 0) {
+		if (n < 0 && errno == EAGAIN)
+			assert_true(rota_dispatch_once(line->ctx, 0, NULL) >= 0);
+		else
+			assert_int_equal(n, 1); /* and not reset */
+		if (n > 0 && first == 0)
+			first = byte;
+	}
+	return first == SSL3_RT_ALERT;
+}
+
+/* What the socket was told, also behind an end. */
+static int
+error_of(int fd)
+{
+	int error = 0;
+	socklen_t size = sizeof error;
+
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size), 0);
+	return error;
+}
+
+/* The peer learns why, also when much of what it sent was not read: a reset could overtake that. */
+static void
+stream__that_fails_by_tls__says_so_and_does_not_reset(void **state)
+{
+	static const size_t sizes[] = { 20, 60000 };
+	struct tls_line *line = *state;
+
+	for (int kind = 0; kind < 4; kind++) {
+		static char nonsense[60000] = "\x16\x03\x03\x00\x04?";
+
+		line->is_tcp = true;
+		line->is_client = kind % 2 == 1;
+		tls_line_open(line);
+		/* A client has greeted. */
+		while (line->is_client && recv(line->peer.fd, &(char[4096]){ 0 }, 4096, 0) < 0)
+			assert_true(rota_dispatch_once(line->ctx, 0, NULL) >= 0);
+		tls_peer_put(&line->peer, nonsense, sizes[kind / 2]);
+		assert_true(begins_with_alert(line));
+		while (line->side.closes == 0)
+			assert_true(rota_dispatch_once(line->ctx, 0, NULL) >= 0);
+		assert_int_equal(error_of(line->peer.fd), 0);
+		tls_line_closes(line, ROTA_REASON_TLS, ROTA_PHASE_HANDSHAKE);
+		tls_line_again(line);
+	}
+}
+
 /* A close throws away what still comes, but a cut is none the cleaner for it. */
 static void
 stream__closed_and_then_cut__is_not_clean(void **state)
@@ -228,6 +285,7 @@ main(void)
 		tls_test(stream__that_ends__says_so_in_tls_first),
 		tls_test_exact(stream__that_cannot_write_its_end__says_it_later),
 		tls_test(stream__that_is_aborted__says_nothing),
+		tls_test_exact(stream__that_fails_by_tls__says_so_and_does_not_reset),
 		tls_test(stream__closed_and_then_cut__is_not_clean),
 	};
 

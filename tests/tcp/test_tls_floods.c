@@ -108,6 +108,33 @@ keys__updated_between_records__lose_nothing(void **state)
 	}
 }
 
+/* However much has come, nobody else waits for all of it. */
+static void
+keys__updated_all_at_once__ask_the_socket_once_a_turn(void **state)
+{
+	struct tls_line *line = *state;
+
+	for (int i = 0; i < 2; i++) {
+		unsigned char *records;
+		uint64_t before;
+		size_t len;
+
+		open_line(line, i == 1, TLS1_3_VERSION);
+		line->peer.holds = true;
+		for (int j = 0; j < FLOOD; j++)
+			tls_peer_update_keys(&line->peer, false);
+		records = tls_peer_take(&line->peer, &len);
+		line->peer.holds = false;
+		tls_peer_put(&line->peer, records, len);
+		free(records);
+		before = faulty_sys_calls(FAULTY_RECV);
+		assert_true(rota_dispatch_once(line->ctx, 0, NULL) > 0);
+		assert_int_equal(faulty_sys_calls(FAULTY_RECV) - before, 1);
+		check_after(line);
+		tls_line_again(line);
+	}
+}
+
 /* Records that a program of the peer's makes by hand */
 
 static void
@@ -310,6 +337,7 @@ main(void)
 		tls_test(keys__updated_again_and_again__cost_little),
 		tls_test(keys__updated_by_one_that_does_not_read__cost_little),
 		tls_test_exact(keys__updated_between_records__lose_nothing),
+		tls_test_exact(keys__updated_all_at_once__ask_the_socket_once_a_turn),
 		tls_test(records__empty_or_all_padding__cost_little),
 		tls_test(records__of_warnings__cost_little),
 		tls_test(records__that_have_no_place__end_it_by_tls),

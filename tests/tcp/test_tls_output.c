@@ -170,6 +170,42 @@ send_ref__under_tls__is_released_once(void **state)
 	assert_int_equal(lent, 0);
 }
 
+/*
+ * The first piece is blocked as a record of its own, and then those behind it are there too: what
+ * is tried again begins with the same bytes, wherever they are now, and the rest shares records.
+ */
+static void
+send_ref__of_pieces_while_blocked__shares_records(void **state)
+{
+	enum { PIECE = 500, PIECES = 100, FEW = PIECES / 4, RECORD_OVERHEAD = 30 };
+	static char bytes[PIECE * PIECES];
+	struct tls_line *line = *state;
+
+	pattern_fill(bytes, 0, sizeof bytes);
+	for (int kind = 0; kind < 4; kind++) {
+		uint64_t before;
+		int lent = PIECES;
+
+		line->is_client = kind >= 2;
+		line->wish.lowest = line->wish.highest = versions[kind % 2];
+		tls_line_open(line);
+		tls_line_shake(line);
+		before = line->peer.wire_in;
+		faulty_sys_fail(FAULTY_SEND, 1, true, EAGAIN);
+		for (int i = 0; i < PIECES; i++)
+			assert_int_equal(rota_stream_send_ref(line->side.stream, bytes + i * PIECE,
+						 PIECE, on_release, &lent),
+				0);
+		assert_int_equal(lent, PIECES);
+		faulty_sys_reset();
+		tls_line_expect(line, 0, sizeof bytes);
+		assert_true(line->peer.wire_in - before <= sizeof bytes + FEW * RECORD_OVERHEAD);
+		tls_line_settle(line);
+		assert_int_equal(lent, 0);
+		tls_line_again(line);
+	}
+}
+
 /* What is unsent is told in the bytes that were given to it. */
 static void
 close_info__of_one_that_is_full__counts_plain_bytes(void **state)
@@ -319,6 +355,7 @@ main(void)
 		tls_test(send__of_any_size__arrives),
 		tls_test(input__of_any_size__arrives),
 		tls_test(send_ref__under_tls__is_released_once),
+		tls_test_exact(send_ref__of_pieces_while_blocked__shares_records),
 		tls_test(close_info__of_one_that_is_full__counts_plain_bytes),
 		tls_test(end__with_output_queued__comes_behind_it),
 		tls_test(close__with_output_queued__flushes_it),

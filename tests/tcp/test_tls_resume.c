@@ -60,6 +60,24 @@ client__calls_the_same_name_again__resumes(void **state)
 	}
 }
 
+/* A server that gives two tickets, and then none: who shows one again could be recognized. */
+static void
+client__is_given_no_more_tickets__uses_each_once(void **state)
+{
+	struct tls_line *line = *state;
+	struct rota_tls_config *config = tls_line_config(true);
+	SSL_CTX *context = NULL;
+	int resumed = 0;
+
+	assert_false(call(line, config, TLS1_3_VERSION, "server.example", &context));
+	assert_int_equal(SSL_CTX_set_num_tickets(context, 0), 1);
+	while (resumed < 10 && call(line, config, TLS1_3_VERSION, "server.example", &context))
+		resumed++;
+	assert_int_equal(resumed, 2);
+	SSL_CTX_free(context);
+	rota_tls_config_unref(config);
+}
+
 /* The server forgot: another context has other keys. */
 static void
 client__server_that_forgot__shakes_hands_in_full(void **state)
@@ -111,6 +129,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		tls_test(client__calls_the_same_name_again__resumes),
+		tls_test(client__is_given_no_more_tickets__uses_each_once),
 		tls_test(client__server_that_forgot__shakes_hands_in_full),
 		tls_test(client__calls_many_names__keeps_some_sessions),
 	};

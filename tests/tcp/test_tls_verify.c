@@ -5,6 +5,7 @@
  * asked for; and what weakens that weakens no more than it says.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "faulty_allocator.h"
@@ -102,6 +103,24 @@ client__without_authorities__believes_the_systems_only(void **state)
 	assert_int_equal(rota_tls_config_new(&line->config), 0);
 	open_client(line, certificate_of(CERTIFICATE_SERVER), TLS1_3_VERSION);
 	check_refused(line, "issuer", SSL_AD_UNKNOWN_CA);
+}
+
+/* The system's are whom SSL_CERT_FILE names. */
+static void
+client__authorities_of_its_own__are_instead_of_the_systems(void **state)
+{
+	struct tls_line *line = *state;
+	const char *path =
+		certificate_file("system.pem", certificate_of(CERTIFICATE_UNKNOWN_CA)->pem, 0644);
+
+	assert_int_equal(setenv("SSL_CERT_FILE", path, 1), 0);
+	assert_int_equal(rota_tls_config_new(&line->config), 0);
+	open_client(line, certificate_of(CERTIFICATE_UNKNOWN), TLS1_3_VERSION);
+	tls_line_shake(line);
+	tls_line_again(line);
+	open_client(line, certificate_of(CERTIFICATE_UNKNOWN), TLS1_3_VERSION);
+	check_refused(line, "issuer", SSL_AD_UNKNOWN_CA);
+	assert_int_equal(unsetenv("SSL_CERT_FILE"), 0);
 }
 
 static void
@@ -280,6 +299,7 @@ main(void)
 		tls_test_exact(client__bad_certificate_byte_by_byte__refuses_too),
 		tls_test(client__bad_certificate__keeps_what_it_was_to_send),
 		tls_test_exact(client__without_authorities__believes_the_systems_only),
+		tls_test_exact(client__authorities_of_its_own__are_instead_of_the_systems),
 		tls_test(client__second_authority__is_believed_too),
 		tls_test(client__names_of_the_certificate__are_compared),
 		tls_test(client__name__is_sent),
