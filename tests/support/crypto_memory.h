@@ -16,7 +16,7 @@ void crypto_memory_install(void);
 /* Allocations are counted from now on, and fail as they are to; or not. */
 void crypto_memory_watch(bool is_watched);
 
-/* The at-th watched one from now on (counted from 1) fails, and if for_ever all behind it; 0: none. */
+/* The at-th watched one from now on (counted from 1) fails, and if for_ever all behind; 0: none. */
 void crypto_memory_fail(uint64_t at, bool for_ever);
 
 /* Watched allocations since, and those of them that failed. */

@@ -197,6 +197,21 @@ static const struct rota_stream_handlers plain_handlers = {
 	.on_close = on_plain_close,
 };
 
+void (*tls_line_around)(bool is_before);
+
+static int
+dispatch(struct tls_line *line)
+{
+	int r;
+
+	if (tls_line_around != NULL)
+		tls_line_around(true);
+	r = rota_dispatch_once(line->ctx, 0, NULL);
+	if (tls_line_around != NULL)
+		tls_line_around(false);
+	return r;
+}
+
 static void
 make_tcp_pair(int pair[2])
 {
@@ -240,7 +255,7 @@ tls_line_open(struct tls_line *line)
 	options.handlers = &plain_handlers;
 	assert_int_equal(rota_stream_adopt(line->ctx, pair[0], &options, line, &stream), 0);
 	while (line->side.stream == NULL)
-		assert_true(rota_dispatch_once(line->ctx, 0, NULL) >= 0);
+		assert_true(dispatch(line) >= 0);
 	assert_int_equal(line->start_error, 0);
 }
 
@@ -258,7 +273,7 @@ tls_line_shake(struct tls_line *line)
 bool
 tls_line_step(struct tls_line *line)
 {
-	int r = rota_dispatch_once(line->ctx, 0, NULL);
+	int r = dispatch(line);
 
 	assert_true(r >= 0);
 	return tls_peer_step(&line->peer) || r > 0;

@@ -70,6 +70,9 @@ void tls_line_shake(struct tls_line *line);
 /* Ends all of it, and begins anew on the same context. */
 void tls_line_again(struct tls_line *line);
 
+/* Called before and after whatever the library does in a turn; NULL: nothing. */
+extern void (*tls_line_around)(bool is_before);
+
 /* One turn, and one step of the peer's. Whether anything has happened. */
 bool tls_line_step(struct tls_line *line);
 /* Those until nothing happens any more. A simulated clock stands still. */
