@@ -53,6 +53,16 @@ int echo_serve(const struct echo_server_options *options);
 int echo_load(const struct echo_client_options *options);
 
 /*
+ * The pattern of which all is sent: made for messages of a size, to be freed; the place in it of the
+ * byte at an offset of what a connection sends; and how many bytes of what came back are surely
+ * right: all, or fewer.
+ */
+uint8_t *echo_pattern_new(size_t message);
+size_t echo_pattern_place(uint64_t connection, uint64_t offset);
+size_t echo_pattern_compare(const uint8_t *pattern, size_t message, uint64_t connection,
+	uint64_t offset, const uint8_t *bytes, size_t len);
+
+/*
  * One line on stderr, over the last one: how it goes. It is erased before anything else is printed.
  */
 void echo_report_live(const struct echo_result *result, rota_time elapsed, double rate);

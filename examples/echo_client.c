@@ -7,10 +7,6 @@
  * A run opens its connections, sends for the time it was given, and ends: it waits for what is
  * still on its way, ends its side, and expects the server's end, and nothing before it. The first
  * thing that is not as it should be fails the run.
- *
- * What is sent is a piece of one pseudo-random pattern, repeated; each connection begins at another
- * place. Its length is a prime, so a message that is lost, doubled, moved, or another connection's
- * does not look right.
  */
 #include "echo.h"
 #include "program.h"
@@ -23,7 +19,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATTERN 65521
 /* Connections that are being opened at the same time: fewer than any backlog. */
 #define OPENING_AT_ONCE 100
 #define ENDING_TIMEOUT (10 * ROTA_SECOND)
@@ -52,7 +47,7 @@ struct client {
 	struct rota_tls_config *tls; /* NULL: none */
 	struct connection *connections;
 	rota_time *sent_at; /* all connections' rings */
-	uint8_t *pattern;   /* PATTERN bytes, and so many again that a message is never cut */
+	uint8_t *pattern;   /* of echo_pattern_new */
 	uint64_t started;   /* connections */
 	bool sending;
 	rota_time begun;
@@ -75,13 +70,6 @@ static uint64_t
 connection_number(const struct connection *connection)
 {
 	return (uint64_t)(connection - connection->client->connections);
-}
-
-/* The place in the pattern of the byte at an offset of what the connection sends. */
-static size_t
-connection_place(const struct connection *connection, uint64_t offset)
-{
-	return (size_t)((connection_number(connection) * 7919 + offset) % PATTERN);
 }
 
 static uint64_t
@@ -128,7 +116,8 @@ connection_fill(struct connection *connection, rota_time now)
 	int r;
 
 	while (client->sending && connection->sent - back < options->depth) {
-		size_t place = connection_place(connection, connection->sent * options->size);
+		size_t place = echo_pattern_place(connection_number(connection),
+			connection->sent * options->size);
 
 		r = rota_stream_send(connection->stream, client->pattern + place, options->size);
 		if (r == -ROTA_EFULL || r == -ENOTCONN)
@@ -163,26 +152,22 @@ connection_check(struct connection *connection, const uint8_t *bytes, size_t len
 {
 	struct client *client = connection->client;
 	uint64_t offset = connection->received;
-	size_t done, part, place;
+	size_t right;
 
 	if (len > connection_missing(connection)) {
 		client_fail(client, "%s sent more than it got, on connection %llu: is it an echo?",
 			client->address, (unsigned long long)connection_number(connection));
 		return false;
 	}
-	for (done = 0; done < len; done += part) {
-		place = connection_place(connection, offset + done);
-		part = PATTERN + client->options->size - place;
-		if (part > len - done)
-			part = len - done;
-		if (memcmp(client->pattern + place, bytes + done, part) != 0) {
-			client_fail(client,
-				"%s sent other bytes than it got, on connection %llu after byte "
-				"%llu: is it an echo?",
-				client->address, (unsigned long long)connection_number(connection),
-				(unsigned long long)offset + done);
-			return false;
-		}
+	right = echo_pattern_compare(client->pattern, client->options->size,
+		connection_number(connection), offset, bytes, len);
+	if (right < len) {
+		client_fail(client,
+			"%s sent other bytes than it got, on connection %llu after byte %llu: is "
+			"it an echo?",
+			client->address, (unsigned long long)connection_number(connection),
+			(unsigned long long)offset + right);
+		return false;
 	}
 	return true;
 }
@@ -422,29 +407,11 @@ client_live_due(struct rota_context *ctx, struct rota_timer *timer)
 	return 0;
 }
 
-/* xorshift64: the same pattern in every run. */
-static void
-fill_pattern(uint8_t *pattern, size_t size)
-{
-	uint64_t state = 88172645463325252u;
-	size_t i;
-
-	for (i = 0; i < PATTERN && i < size; i++) {
-		state ^= state << 13;
-		state ^= state >> 7;
-		state ^= state << 17;
-		pattern[i] = (uint8_t)(state >> 56);
-	}
-	for (; i < size; i++)
-		pattern[i] = pattern[i - PATTERN];
-}
-
 static int
 client_open(struct client *client)
 {
 	const struct echo_client_options *options = client->options;
 	uint64_t limit = program_descriptors();
-	size_t size = PATTERN + options->size;
 	uint64_t i;
 
 	client->address = echo_target(options, client->address_text, sizeof(client->address_text));
@@ -457,13 +424,12 @@ client_open(struct client *client)
 	}
 	client->connections = calloc(options->connections, sizeof(*client->connections));
 	client->sent_at = calloc(options->connections * options->depth, sizeof(*client->sent_at));
-	client->pattern = malloc(size);
+	client->pattern = echo_pattern_new(options->size);
 	if (!client->connections || !client->sent_at || !client->pattern) {
 		program_fail(&client->program,
 			"out of memory: use fewer connections or less depth");
 		return PROGRAM_FAILED;
 	}
-	fill_pattern(client->pattern, size);
 	for (i = 0; i < options->connections; i++) {
 		client->connections[i].client = client;
 		client->connections[i].sent_at = client->sent_at + i * options->depth;

@@ -39,7 +39,7 @@ static const char help[] =
 	"  --tls-client-ca FILE  clients must have a certificate by one of these authorities\n"
 	"  --tls               connect with TLS, and verify the server\n"
 	"  --tls-ca FILE       whom to believe about it [the system's authorities]\n"
-	"  --tls-name NAME     what its certificate must be for [the address]\n"
+	"  --tls-name NAME     what its certificate must be for [what is connected to]\n"
 	"  --insecure-no-verify  believe whoever answers\n"
 	"\n"
 	"An ADDRESS is 127.0.0.1:7000, [::1]:7000, unix:/path or unix:@name. SIGINT and SIGTERM end\n"
@@ -190,7 +190,7 @@ check_client_tls(const struct echo_client_options *options)
 		(tls->ca || tls->certificate_count > 0 || options->tls_name ||
 			tls->no_verification))
 		return program_misuse(ECHO_NAME, "what is said about TLS needs --tls");
-	if (options->has_tls && !options->tls_name && !tls->no_verification &&
+	if (options->has_tls && !options->tls_name && !tls->no_verification && !options->name &&
 		options->address.socket.any.sa_family == AF_UNIX)
 		return program_misuse(ECHO_NAME,
 			"--tls to a unix socket needs --tls-name NAME, for its certificate");
