@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "tls_line.h"
+
 static char much[100000];
 
 /* Handlers */
@@ -96,6 +98,13 @@ scene_open(struct scene *scene, struct rota_context *ctx)
 	raw_unused_address(scene->nowhere);
 }
 
+void
+scene_use_tls(struct scene *scene)
+{
+	scene->server = tls_line_config(false);
+	scene->client = tls_line_config(true);
+}
+
 /* A stream that is in a relay is told nothing; the relay is. */
 static void
 check_over(const struct scene *scene, const struct end *ends, size_t used)
@@ -121,6 +130,8 @@ scene_close(struct scene *scene, struct fixture *fixture)
 {
 	assert_int_equal(rota_context_free(fixture->ctx), 0);
 	fixture->ctx = NULL;
+	rota_tls_config_unref(scene->server);
+	rota_tls_config_unref(scene->client);
 	check_over(scene, scene->ends, scene->ends_used);
 	for (size_t i = 0; i < scene->doors_used; i++) {
 		assert_int_equal(scene->doors[i]->closed, 1);
@@ -132,10 +143,11 @@ scene_close(struct scene *scene, struct fixture *fixture)
 }
 
 static struct rota_stream_options
-options_of(void)
+options_of(struct rota_tls_config *tls)
 {
 	struct rota_stream_options options = end_options();
 
+	options.tls = tls;
 	options.output_high = 50000;
 	options.output_low = 10000;
 	options.input_limit = 5000;
@@ -145,7 +157,7 @@ options_of(void)
 struct end *
 scene_connect(struct scene *scene, const char *text)
 {
-	const struct rota_stream_options options = options_of();
+	const struct rota_stream_options options = options_of(scene->client);
 	struct end *end = &scene->ends[scene->ends_used];
 
 	if (scene->ends_used == SCENE_ENDS || end_connect(scene->ctx, end, text, &options) < 0)
@@ -160,7 +172,7 @@ scene_listen(struct scene *scene)
 	struct rota_listener_options options = door_options();
 	struct door *door = scene->doors[scene->doors_used % SCENE_DOORS];
 
-	options.stream = options_of();
+	options.stream = options_of(scene->server);
 	if (scene->doors_used == SCENE_DOORS ||
 		door_open(scene->ctx, door, "127.0.0.1:0", &options) < 0)
 		return NULL;
@@ -239,6 +251,7 @@ scene_end_of(struct scene *scene, const struct rota_stream *stream)
 void
 scene_spin(struct scene *scene, int turns)
 {
+	turns *= scene->server != NULL ? 5 : 1;
 	while (turns-- > 0) {
 		struct rota_dispatchvars vars = ROTA_DISPATCHVARS_INIT;
 
@@ -338,6 +351,21 @@ act_set_handlers(struct scene *scene, struct rota_stream *stream)
 	rota_stream_set_handlers(stream, &quiet, rota_stream_userdata(stream));
 }
 
+/* With a peer that knows nothing of it; where it is refused, that is all. */
+static void
+act_start_tls(struct scene *scene, struct rota_stream *stream)
+{
+	struct end *end = scene_end_of(scene, stream);
+	struct rota_tls_config *config;
+
+	if (rota_tls_config_new(&config) < 0)
+		return;
+	if (rota_tls_config_insecure_no_verification(config) == 0 &&
+		rota_stream_start_tls(stream, config, ROTA_TLS_CLIENT, NULL) == 0 && end != NULL)
+		end->told[END_OPEN] = end->told[END_DATA] = 0; /* it is to come again */
+	rota_tls_config_unref(config);
+}
+
 static void
 act_relay(struct scene *scene, struct rota_stream *stream)
 {
@@ -431,6 +459,7 @@ const struct scene_act scene_acts[] = {
 	{ "send much", act_send_much },
 	{ "lend", act_lend },
 	{ "set handlers", act_set_handlers },
+	{ "start tls", act_start_tls },
 	{ "relay", act_relay },
 	{ "close listeners", act_close_listeners },
 	{ "abort all", act_abort_all },

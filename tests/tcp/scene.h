@@ -38,6 +38,8 @@ struct scene_relay {
 
 struct scene {
 	struct rota_context *ctx;
+	struct rota_tls_config *server; /* NULL: everything is plain */
+	struct rota_tls_config *client;
 	scene_fn *on_event;
 	void *userdata;
 	struct end *ends; /* for connects; those of accepted streams are their doors' */
@@ -53,6 +55,9 @@ struct scene {
 
 /* An empty scene; nothing of it may be alive when it goes. */
 void scene_open(struct scene *scene, struct rota_context *ctx);
+
+/* Whatever listens and connects from now on does so with TLS, for which turns count five times. */
+void scene_use_tls(struct scene *scene);
 
 /* Frees the context; everything was told its end exactly once. */
 void scene_close(struct scene *scene, struct fixture *fixture);

@@ -125,13 +125,15 @@ play(struct scene *scene)
 }
 
 static uint64_t
-play_in_a_context(struct order *order)
+play_in_a_context(struct order *order, bool has_tls)
 {
 	static struct fixture fixture;
 	static struct scene scene;
 
 	fixture_open(&fixture, FIXTURE_LIBEV);
 	scene_open(&scene, fixture.ctx);
+	if (has_tls)
+		scene_use_tls(&scene);
 	scene.on_event = order != NULL ? obey : NULL;
 	scene.userdata = order;
 	play(&scene);
@@ -145,22 +147,36 @@ static void
 handlers__nobody_interferes__are_all_called(void **state)
 {
 	(void)state;
-	assert_int_equal(play_in_a_context(NULL), ((uint64_t)1 << SCENE_EVENTS) - 1);
+	assert_int_equal(play_in_a_context(NULL, false), ((uint64_t)1 << SCENE_EVENTS) - 1);
+	assert_int_equal(play_in_a_context(NULL, true), ((uint64_t)1 << SCENE_EVENTS) - 1);
+}
+
+static void
+do_anything(bool has_tls)
+{
+	struct order order;
+
+	for (order.event = 0; order.event < SCENE_EVENTS; order.event++) {
+		for (size_t i = 0; i < scene_acts_count; i++) {
+			order.act = &scene_acts[i];
+			for (order.aim = 0; order.aim < AIMS; order.aim++)
+				(void)play_in_a_context(&order, has_tls);
+		}
+	}
 }
 
 static void
 handlers__anything_done_in_any_of_them__ends_everything_once(void **state)
 {
-	struct order order;
-
 	(void)state;
-	for (order.event = 0; order.event < SCENE_EVENTS; order.event++) {
-		for (size_t i = 0; i < scene_acts_count; i++) {
-			order.act = &scene_acts[i];
-			for (order.aim = 0; order.aim < AIMS; order.aim++)
-				(void)play_in_a_context(&order);
-		}
-	}
+	do_anything(false);
+}
+
+static void
+handlers__anything_done_in_any_of_them_with_tls__ends_everything_once(void **state)
+{
+	(void)state;
+	do_anything(true);
 }
 
 /* At random */
@@ -204,7 +220,7 @@ improvise_between_turns(struct scene *scene, uint64_t *random)
 }
 
 static void
-play_at_random(uint64_t random)
+play_at_random(uint64_t random, bool has_tls)
 {
 	static struct fixture fixture;
 	static struct scene scene;
@@ -212,6 +228,8 @@ play_at_random(uint64_t random)
 
 	fixture_open(&fixture, random_percent(&random, 50) ? FIXTURE_LIBEV : FIXTURE_SIMULATED);
 	scene_open(&scene, fixture.ctx);
+	if (has_tls)
+		scene_use_tls(&scene);
 	scene.on_event = improvise;
 	scene.userdata = &random;
 	assert_non_null(scene_listen(&scene));
@@ -235,7 +253,17 @@ handlers__random_acts__end_everything_once(void **state)
 
 	(void)state;
 	for (int i = 0; i < 3000; i++)
-		play_at_random(random_next(&seed));
+		play_at_random(random_next(&seed), false);
+}
+
+static void
+handlers__random_acts_with_tls__end_everything_once(void **state)
+{
+	uint64_t seed = make_seed("random acts with TLS");
+
+	(void)state;
+	for (int i = 0; i < 500; i++)
+		play_at_random(random_next(&seed), true);
 }
 
 int
@@ -244,7 +272,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(handlers__nobody_interferes__are_all_called),
 		cmocka_unit_test(handlers__anything_done_in_any_of_them__ends_everything_once),
+		cmocka_unit_test(
+			handlers__anything_done_in_any_of_them_with_tls__ends_everything_once),
 		cmocka_unit_test(handlers__random_acts__end_everything_once),
+		cmocka_unit_test(handlers__random_acts_with_tls__end_everything_once),
 	};
 
 	faulty_allocator_install();
