@@ -53,9 +53,9 @@ int echo_serve(const struct echo_server_options *options);
 int echo_load(const struct echo_client_options *options);
 
 /*
- * The pattern of which all is sent: made for messages of a size, to be freed; the place in it of the
- * byte at an offset of what a connection sends; and how many bytes of what came back are surely
- * right: all, or fewer.
+ * The pattern that is sent: made for messages of a size, to be freed; the place in it of the byte
+ * at an offset of what a connection sends; and how many bytes of what came back are surely right:
+ * all, or fewer.
  */
 uint8_t *echo_pattern_new(size_t message);
 size_t echo_pattern_place(uint64_t connection, uint64_t offset);

@@ -178,7 +178,7 @@ struct proxy_passage {
 	uint8_t server_reason;
 	int client_error;
 	int server_error;
-	struct proxy_facts *tls;     /* NULL: none, yet */
+	char *tls;                   /* proxy_tls.c's; NULL: nothing, yet */
 	struct proxy_header *header; /* to be sent first; NULL: none, or it has been */
 	struct proxy_name client_name;
 	struct proxy_name original; /* where it was going, for --target original */
@@ -193,12 +193,6 @@ struct proxy_tls {
 	struct rota_signal hangup;
 };
 
-/* What a passage keeps of its TLS, each NULL until there is any. */
-struct proxy_facts {
-	char *words;   /* of program_tls_facts, both sides' */
-	char *problem; /* why the last handshake failed, as one word */
-};
-
 /* Reads the files, now and at SIGHUP. Returns 0, or PROGRAM_FAILED after saying why not. */
 int proxy_tls_open(struct proxy *proxy);
 void proxy_tls_close(struct proxy *proxy);
@@ -208,7 +202,9 @@ int proxy_tls_start(struct proxy_passage *passage, struct rota_stream *server);
 void proxy_tls_note(struct proxy_passage *passage, const struct rota_stream *stream,
 	const char *prefix);
 void proxy_tls_note_problem(struct proxy_passage *passage, const struct rota_close_info *why);
-void proxy_facts_free(struct proxy_facts *facts);
+/* What is kept, "" if nothing: both sides' words of program_tls_facts; a problem, as a word. */
+const char *proxy_tls_words(const struct proxy_passage *passage);
+const char *proxy_tls_problem(const struct proxy_passage *passage);
 
 /* A client has come: finds out who it is, then makes it a passage on its way, or cuts it off. */
 void proxy_enter(struct proxy_listener *listener, struct rota_stream *client);

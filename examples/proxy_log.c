@@ -152,7 +152,7 @@ put_time(char *at, struct proxy_log *log)
  * with what was wrong with a handshake.
  */
 static char *
-put_reason(char *at, const struct rota_relay_side *side, const struct proxy_facts *facts)
+put_reason(char *at, const struct rota_relay_side *side, const char *tls_problem)
 {
 	bool is_vague = side->reason == ROTA_REASON_SYSTEM || side->reason == ROTA_REASON_LOCAL ||
 		side->reason == ROTA_REASON_TRUNCATED;
@@ -162,8 +162,8 @@ put_reason(char *at, const struct rota_relay_side *side, const struct proxy_fact
 		if (*at == ' ')
 			*at = '-';
 	}
-	if (side->reason == ROTA_REASON_TLS && facts && facts->problem)
-		end = put(put(put(end, "("), facts->problem), ")");
+	if (side->reason == ROTA_REASON_TLS && tls_problem[0] != '\0')
+		end = put(put(put(end, "("), tls_problem), ")");
 	if (is_vague && side->error != 0)
 		end = put(put(put(end, "("), rota_error_name(side->error)), ")");
 	return end;
@@ -178,7 +178,7 @@ proxy_log_passage(const struct proxy_passage *passage, const struct rota_relay_r
 {
 	struct proxy *proxy = passage->listener->proxy;
 	rota_time duration = rota_context_now(proxy->program.ctx) - passage->accepted;
-	const struct proxy_facts *tls = passage->tls;
+	const char *problem = proxy_tls_problem(passage);
 	char line[3 * ROTA_ADDRESS_TEXT + 2 * PROGRAM_TLS_FACTS + 1024];
 	char name[ROTA_ADDRESS_TEXT];
 	char *at = line;
@@ -192,10 +192,11 @@ proxy_log_passage(const struct proxy_passage *passage, const struct rota_relay_r
 	at = put_number(put(at, " sent="), result->a.sent, 1);
 	at = put_milliseconds(put(at, " connect_ms="), passage->connect_us);
 	at = put_milliseconds(put(at, " duration_ms="), (uint64_t)duration / 1000);
-	at = put_reason(put(at, " reason=client:"), &result->a, tls);
+	at = put_reason(put(at, " reason=client:"), &result->a, problem);
 	at = put(at, ",target:");
-	at = passage->target == PROXY_NO_TARGET ? put(at, "none") : put_reason(at, &result->b, tls);
+	at = passage->target == PROXY_NO_TARGET ? put(at, "none")
+						: put_reason(at, &result->b, problem);
 	at = put_number(put(at, " spliced="), result->a.spliced + result->b.spliced, 1);
-	at = put(put(at, tls && tls->words ? tls->words : ""), "\n");
+	at = put(put(at, proxy_tls_words(passage)), "\n");
 	proxy_log_line(&proxy->log, line, (size_t)(at - line));
 }

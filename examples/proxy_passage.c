@@ -34,7 +34,7 @@ passage_end(struct proxy_passage *passage, const struct rota_relay_result *resul
 	rota_admission_leave(proxy->admission, passage->source);
 	proxy_name_clear(&passage->client_name);
 	proxy_name_clear(&passage->original);
-	proxy_facts_free(passage->tls);
+	free(passage->tls);
 	free(passage->header);
 	free(passage);
 }

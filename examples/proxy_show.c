@@ -38,13 +38,6 @@ passage_state(const struct proxy_passage *passage)
 	return passage->server ? "connecting" : "ending";
 }
 
-/* The words of its TLS, if it has any. */
-static const char *
-passage_words(const struct proxy_passage *passage)
-{
-	return passage->tls && passage->tls->words ? passage->tls->words : "";
-}
-
 /* Each as a member; what follows it is one, too. */
 static void
 put_words(FILE *out, const char *words)
@@ -91,7 +84,7 @@ show_connections(struct proxy *proxy, enum proxy_form form, FILE *out)
 			fprintf(out, "%8llu %-21s %-21s %-21s %-10s %12llu %12llu %10.3f%s\n",
 				(unsigned long long)passage->id, client, listen, target,
 				passage_state(passage), (unsigned long long)counts.a.received,
-				(unsigned long long)counts.a.sent, age, passage_words(passage));
+				(unsigned long long)counts.a.sent, age, proxy_tls_words(passage));
 			continue;
 		}
 		fprintf(out, "%s{\"id\":%llu,", passage == proxy->passages ? "" : ",",
@@ -100,7 +93,7 @@ show_connections(struct proxy *proxy, enum proxy_form form, FILE *out)
 		put_member(out, "listen", listen);
 		put_member(out, "target", target);
 		put_member(out, "state", passage_state(passage));
-		put_words(out, passage_words(passage));
+		put_words(out, proxy_tls_words(passage));
 		fprintf(out, "\"received\":%llu,\"sent\":%llu,\"seconds\":%.3f}",
 			(unsigned long long)counts.a.received, (unsigned long long)counts.a.sent,
 			age);

@@ -140,8 +140,8 @@ warn(struct proxy *proxy, const struct proxy_passage *passage, int error, rota_t
 		snprintf(skipped, sizeof(skipped), "; it is skipped for %g s",
 			(double)backoff / ROTA_SECOND);
 	program_explain(error, reason, sizeof(reason));
-	if (error == -ROTA_ETLS && passage->tls && passage->tls->problem)
-		snprintf(reason, sizeof(reason), "TLS: %s", passage->tls->problem);
+	if (error == -ROTA_ETLS && proxy_tls_problem(passage)[0] != '\0')
+		snprintf(reason, sizeof(reason), "TLS: %s", proxy_tls_problem(passage));
 	program_warn(&proxy->program, "cannot connect to %s: %s%s",
 		proxy_passage_target(passage, text), reason, skipped);
 }

@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* As long as Rota uses the keys of tickets: none is carried over that is older. */
-#define KEYS_LIFETIME (6 * 60 * ROTA_MINUTE)
+#define KEYS_LIFETIME (360 * ROTA_MINUTE)
 
 /* Both sides' configurations, where there are to be any. Returns 0, or PROGRAM_FAILED and none. */
 static int
@@ -150,60 +150,50 @@ proxy_tls_start(struct proxy_passage *passage, struct rota_stream *server)
 	return rota_stream_start_tls(server, proxy->tls.targets, ROTA_TLS_CLIENT, name);
 }
 
-/* Without memory the passage goes on, and its line lacks them. */
-static struct proxy_facts *
-facts_of(struct proxy_passage *passage)
+const char *
+proxy_tls_words(const struct proxy_passage *passage)
 {
-	if (!passage->tls)
-		passage->tls = calloc(1, sizeof(*passage->tls));
-	return passage->tls;
+	return passage->tls ? passage->tls : "";
+}
+
+const char *
+proxy_tls_problem(const struct proxy_passage *passage)
+{
+	return passage->tls ? passage->tls + strlen(passage->tls) + 1 : "";
+}
+
+/* Adds words to those that there are. Without memory the passage's line lacks them. */
+static void
+keep(struct proxy_passage *passage, const char *more, const char *problem)
+{
+	const char *words = proxy_tls_words(passage);
+	size_t size = strlen(words) + strlen(more) + strlen(problem) + 2;
+	char *texts = malloc(size);
+
+	if (!texts)
+		return;
+	snprintf(texts, size, "%s%s%c%s", words, more, '\0', problem);
+	free(passage->tls);
+	passage->tls = texts;
 }
 
 void
 proxy_tls_note(struct proxy_passage *passage, const struct rota_stream *stream, const char *prefix)
 {
 	char words[PROGRAM_TLS_FACTS];
-	struct proxy_facts *facts;
-	size_t used;
-	char *more;
 
-	if (program_tls_facts(stream, prefix, words)[0] == '\0')
-		return;
-	facts = facts_of(passage);
-	if (!facts)
-		return;
-	free(facts->problem);
-	facts->problem = NULL;
-	used = facts->words ? strlen(facts->words) : 0;
-	more = realloc(facts->words, used + strlen(words) + 1);
-	if (!more)
-		return;
-	strcpy(more + used, words);
-	facts->words = more;
+	if (program_tls_facts(stream, prefix, words)[0] != '\0')
+		keep(passage, words, "");
 }
 
 void
 proxy_tls_note_problem(struct proxy_passage *passage, const struct rota_close_info *why)
 {
 	const char *text = strstr(why->text, ": "); /* behind "tls while handshake" */
-	struct proxy_facts *facts;
 	char word[256];
 
 	if (why->reason != ROTA_REASON_TLS)
 		return;
-	facts = facts_of(passage);
-	if (!facts)
-		return;
-	free(facts->problem);
-	facts->problem = strdup(program_tls_word(text ? text + 2 : why->text, word, sizeof(word)));
-}
-
-void
-proxy_facts_free(struct proxy_facts *facts)
-{
-	if (!facts)
-		return;
-	free(facts->words);
-	free(facts->problem);
-	free(facts);
+	program_tls_word(text ? text + 2 : why->text, word, sizeof(word));
+	keep(passage, "", word);
 }
