@@ -45,7 +45,7 @@ is_self_connected(const struct rota_sys_ops *sys, int fd, const struct rota_addr
 static int
 ask_peer(const struct rota_sys_ops *sys, int fd)
 {
-	struct rota_address peer;
+	struct rota_address peer = { .fd = -1 };
 	int r = ask(sys->getpeername, fd, &peer);
 
 	return r >= 0 && is_self_connected(sys, fd, &peer) ? -ECONNREFUSED : r;

@@ -273,9 +273,8 @@ begin_if_known(struct rota__race *race)
 	if (!has_next(race)) {
 		if (pending == 0)
 			rota__connect_failed(stream, race->name_error);
-	} else if ((pending & (1u << ROTA__V6)) == 0 && race->candidates[ROTA__V6].count > 0) {
-		begin(race);
-	} else if (pending == 0) {
+	} else if (pending == 0 ||
+		((pending & (1u << ROTA__V6)) == 0 && race->candidates[ROTA__V6].count > 0)) {
 		begin(race);
 	} else {
 		wait_until(stream,

@@ -56,7 +56,7 @@ read_server(const char *text, size_t length, struct rota_address *ret_server)
 		char *end = stpcpy(buffer, forms[i][0]);
 
 		memcpy(end, text, length);
-		strcpy(end + length, forms[i][1]);
+		stpcpy(end + length, forms[i][1]);
 		r = rota_address_parse(buffer, ret_server);
 	}
 	if (r < 0 || ret_server->fd >= 0 || ret_server->socket.any.sa_family == AF_UNIX)

@@ -44,7 +44,7 @@ find(const struct rota__resolver *resolver, const char *name, bool *ret_is_there
 	*ret_is_there = false;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		int order = strcmp(resolver->hosts[middle]->name, name);
+		int order = strcmp(resolver->hosts[middle]->name, name); /* NOLINT: none is NULL */
 
 		if (order == 0) {
 			*ret_is_there = true;
@@ -67,7 +67,7 @@ make_room(struct rota__resolver *resolver)
 	if (resolver->host_count < capacity)
 		return 0;
 	capacity = capacity > 0 ? 2 * capacity : FIRST_CAPACITY;
-	hosts = rota__realloc(resolver->hosts, capacity * sizeof *hosts);
+	hosts = rota__realloc(resolver->hosts, capacity * sizeof(struct rota__host *));
 	if (hosts == NULL)
 		return -ENOMEM;
 	resolver->hosts = hosts;
@@ -92,7 +92,7 @@ add(struct rota__resolver *resolver, size_t at, const char *name, struct rota__h
 	for (unsigned family = 0; family < ROTA__FAMILIES; family++)
 		host->answers[family].expires = INT64_MIN;
 	memmove(resolver->hosts + at + 1, resolver->hosts + at,
-		(resolver->host_count - at) * sizeof *resolver->hosts);
+		(resolver->host_count - at) * sizeof(struct rota__host *));
 	resolver->hosts[at] = host;
 	resolver->host_count++;
 	*ret_host = host;
@@ -110,7 +110,7 @@ remove_at(struct rota__resolver *resolver, size_t at)
 	rota__free(host);
 	resolver->host_count--;
 	memmove(resolver->hosts + at, resolver->hosts + at + 1,
-		(resolver->host_count - at) * sizeof *resolver->hosts);
+		(resolver->host_count - at) * sizeof(struct rota__host *));
 }
 
 static void

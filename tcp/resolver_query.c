@@ -113,7 +113,7 @@ read_numeric(struct rota_query *query, const char *host, unsigned families)
 	if (strlen(host) > NUMERIC_MAX)
 		return false;
 	end_of_text = stpcpy(stpcpy(stpcpy(end_of_text, is_v6 ? "[" : ""), host), is_v6 ? "]" : "");
-	strcpy(end_of_text, ":0");
+	stpcpy(end_of_text, ":0");
 	if (host[0] == '[' || rota_address_parse(text, &address) < 0 || address.fd >= 0 ||
 		address.socket.any.sa_family == AF_UNIX)
 		return false;

@@ -174,6 +174,8 @@ on_connect(ares_socket_t fd, const struct sockaddr *address, ares_socklen_t leng
 	struct rota__channel *channel = userdata;
 	struct channel_socket *socket = socket_of(channel, fd);
 
+	if (socket == NULL)
+		return -1;
 	memcpy(&socket->peer, address, length);
 	socket->peer_length = length;
 	/* Interrupted, it goes on all the same (connect(2)). */
@@ -184,11 +186,11 @@ on_connect(ares_socket_t fd, const struct sockaddr *address, ares_socklen_t leng
 	return -1;
 }
 
-/* Then errno is set. */
+/* Then errno is set. NULL is one that there is not. */
 static bool
 is_broken(const struct channel_socket *socket)
 {
-	if (socket->error == 0)
+	if (socket != NULL && socket->error == 0)
 		return false;
 	errno = ECONNABORTED;
 	return true;

@@ -29,7 +29,7 @@
 #define SECURITY_LEVEL 2
 
 /* For as long as the keys of a ticket are sure to be there. */
-#define SESSION_SECONDS (6 * 60 * 60)
+#define SESSION_SECONDS (6L * 60 * 60)
 
 int
 rota__tls_problem(struct rota_tls_config *config, int error, const char *path, const char *what)

@@ -29,7 +29,8 @@ push(struct rota_tls_config *config, struct rota__tls_session *kept)
 	struct rota__tls_session **sessions = config->sessions;
 	struct rota__tls_session *oldest = sessions[ROTA__TLS_SESSIONS - 1];
 
-	memmove(sessions + 1, sessions, (ROTA__TLS_SESSIONS - 1) * sizeof *sessions);
+	memmove(sessions + 1, sessions,
+		(ROTA__TLS_SESSIONS - 1) * sizeof(struct rota__tls_session *));
 	sessions[0] = kept;
 	return oldest;
 }
@@ -66,7 +67,7 @@ take(struct rota_tls_config *config, const char *name)
 		if (strcmp(kept->name, name) != 0)
 			continue;
 		memmove(config->sessions + i, config->sessions + i + 1,
-			(ROTA__TLS_SESSIONS - 1 - i) * sizeof *config->sessions);
+			(ROTA__TLS_SESSIONS - 1 - i) * sizeof(struct rota__tls_session *));
 		config->sessions[ROTA__TLS_SESSIONS - 1] = NULL;
 		return kept;
 	}

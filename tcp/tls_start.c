@@ -33,6 +33,7 @@ rota__tls_shared_free(struct rota__tcp *tcp)
 static int
 set_up(struct rota__tls *tls, enum rota_tls_role role, const char *name)
 {
+	size_t size;
 	BIO *bio;
 	int r;
 
@@ -51,10 +52,11 @@ set_up(struct rota__tls *tls, enum rota_tls_role role, const char *name)
 	SSL_set_connect_state(tls->ssl);
 	if (name == NULL)
 		return 0;
-	tls->name = rota__malloc(strlen(name) + 1);
+	size = strlen(name) + 1;
+	tls->name = rota__malloc(size);
 	if (tls->name == NULL)
 		return -ENOMEM;
-	strcpy(tls->name, name);
+	memcpy(tls->name, name, size);
 	rota__tls_session_use(tls->config, tls->ssl, name);
 	return 0;
 }

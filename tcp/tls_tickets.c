@@ -14,7 +14,7 @@
 
 #include "tls_config.h"
 
-#define LIFETIME (6 * 60 * ROTA_MINUTE)
+#define LIFETIME (ROTA_MINUTE * 60 * 6)
 
 #define MAGIC "rotatk01"
 

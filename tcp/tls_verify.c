@@ -101,6 +101,7 @@ is_rule(const char *name)
 int
 rota_tls_config_add_peer_name(struct rota_tls_config *config, const char *name)
 {
+	size_t size = strlen(name) + 1;
 	char **names;
 	char *copy;
 	int r = rota__tls_change(config);
@@ -115,11 +116,11 @@ rota_tls_config_add_peer_name(struct rota_tls_config *config, const char *name)
 	if (names == NULL)
 		return -ENOMEM;
 	config->peer_names = names;
-	copy = rota__malloc(strlen(name) + 1);
+	copy = rota__malloc(size);
 	if (copy == NULL)
 		return -ENOMEM;
-	names[config->peer_name_count++] = strcpy(copy, name);
-	rota__tls_identify(config, name, strlen(name) + 1);
+	names[config->peer_name_count++] = memcpy(copy, name, size);
+	rota__tls_identify(config, name, size);
 	return 0;
 }
 
