@@ -114,9 +114,11 @@ take_text(BIO *bio)
 {
 	char *bytes;
 	long len = BIO_get_mem_data(bio, &bytes);
-	char *text = strndup(bytes, (size_t)len);
+	char *text = malloc((size_t)len + 1);
 
 	require(text != NULL);
+	memcpy(text, bytes, (size_t)len);
+	text[len] = '\0';
 	BIO_free(bio);
 	return text;
 }

@@ -58,12 +58,13 @@ resize(void *pointer, size_t size)
 static void
 give_back(void *pointer, const char *file, int line)
 {
-	union header *header = (union header *)pointer - 1;
+	union header *header;
 
 	(void)file;
 	(void)line;
 	if (pointer == NULL)
 		return;
+	header = (union header *)pointer - 1;
 	state.blocks--;
 	state.bytes -= (int64_t)header->size;
 	free(header);
