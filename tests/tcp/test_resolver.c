@@ -207,7 +207,7 @@ static void
 resolve__nonsense__is_a_failure(void **state)
 {
 	struct rota_context *ctx = context_of(state);
-	struct dns_rule rules[] = { { NULL } };
+	struct dns_rule rules[] = { { .name = NULL } };
 	struct asker asker = { .told = 0 };
 	char name[64];
 
@@ -232,7 +232,7 @@ resolve__many_addresses__takes_so_many(void **state)
 	struct dns_rule rules[] = {
 		{ "sixteen.example", .family = AF_INET, .many = ROTA_RESOLVER_ADDRESSES },
 		{ "more.example", .many = 40, .manner = DNS_TRUNCATES },
-		{ NULL },
+		{ .name = NULL },
 	};
 	struct asker asker = { .told = 0 };
 
