@@ -225,6 +225,8 @@ be_child(char **arguments)
 		return 1;
 	child_kind = atoi(arguments[2]);
 	child_step = strtoull(arguments[3], NULL, 10);
+	/* Its marks are not to be taken for those of the parent's tests. */
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
