@@ -38,6 +38,7 @@ struct proxy_options {
 	struct rota_address listens[PROXY_LISTENERS];
 	size_t listen_count;
 	struct rota_address targets[PROXY_TARGETS];
+	const char *target_names[PROXY_TARGETS]; /* NAME:PORT in the place of an address, or NULL */
 	size_t target_count;
 	bool original; /* --target original: where each connection was going; no targets */
 	bool failover; /* the first target that takes it; otherwise each in its turn */
@@ -107,6 +108,7 @@ const char *proxy_format(const struct rota_address *address, char *buffer);
 
 struct proxy_target {
 	struct rota_address address;
+	const char *host; /* NAME:PORT, looked up for each connection; NULL: the address is used */
 	char name[ROTA_ADDRESS_TEXT]; /* the address as one word, or "original" */
 	rota_time backoff; /* 0: it takes connections; otherwise how long it is skipped */
 	rota_time until;   /* when one connection may try it again */

@@ -47,10 +47,12 @@ read_listen(struct proxy_options *options, const char *value)
 		&options->listens[options->listen_count++]);
 }
 
+/* An address, or else a name, whose addresses are looked up when it is connected to. */
 static int
 read_target(struct proxy_options *options, const char *value)
 {
 	struct rota_address *address = &options->targets[options->target_count];
+	bool is_name;
 	int r;
 
 	if (strcmp(value, "original") == 0) {
@@ -59,8 +61,11 @@ read_target(struct proxy_options *options, const char *value)
 	}
 	if (options->target_count == PROXY_TARGETS)
 		return program_misuse(PROXY_NAME, "--target: no more than %d times", PROXY_TARGETS);
-	r = program_address(PROXY_NAME, "--target", value, address);
-	if (r == 0 && address->fd >= 0)
+	is_name = rota_address_parse(value, address) == -ROTA_ENAME;
+	if (is_name)
+		options->target_names[options->target_count] = value;
+	r = is_name ? 0 : program_address(PROXY_NAME, "--target", value, address);
+	if (r == 0 && !is_name && address->fd >= 0)
 		return program_misuse(PROXY_NAME, "--target: fd:N is for listening only");
 	options->target_count++;
 	return r;
@@ -219,7 +224,8 @@ static bool
 has_unix_target(const struct proxy_options *options)
 {
 	for (size_t i = 0; i < options->target_count; i++) {
-		if (options->targets[i].socket.any.sa_family == AF_UNIX)
+		if (!options->target_names[i] &&
+			options->targets[i].socket.any.sa_family == AF_UNIX)
 			return true;
 	}
 	return false;

@@ -165,6 +165,24 @@ static const struct rota_stream_handlers server_handlers = {
 	.on_close = server_close,
 };
 
+/* Connects to the target that was chosen. 0 or a negative error. */
+static int
+connect_target(struct proxy_passage *passage, const struct rota_stream_options *streams)
+{
+	struct proxy *proxy = passage->listener->proxy;
+	const struct proxy_target *target = &proxy->targets.all[passage->target];
+	struct rota_address original;
+
+	if (target->host)
+		return rota_connect(proxy->program.ctx, target->host, streams, passage,
+			&passage->server);
+	if (proxy->options->original)
+		proxy_name_get(&passage->original, &original);
+	return rota_connect_address(proxy->program.ctx,
+		proxy->options->original ? &original : &target->address, streams, passage,
+		&passage->server);
+}
+
 /* Tries the next target; without one the client is cut off. */
 static void
 passage_connect(struct proxy_passage *passage)
@@ -173,7 +191,6 @@ passage_connect(struct proxy_passage *passage)
 	struct rota_stream_options streams = proxy->options->streams;
 	rota_time now = rota_context_now(proxy->program.ctx);
 	rota_time left = passage->routed + streams.connect_timeout - now;
-	struct rota_address address;
 	int r = -ECANCELED;
 
 	passage->is_told = false;
@@ -183,12 +200,7 @@ passage_connect(struct proxy_passage *passage)
 		streams.handshake_timeout = streams.connect_timeout;
 		streams.tls = passage->header ? NULL : proxy->tls.targets;
 		streams.tls_name = streams.tls ? proxy->options->target_name : NULL;
-		if (proxy->options->original)
-			proxy_name_get(&passage->original, &address);
-		else
-			address = proxy->targets.all[passage->target].address;
-		r = rota_connect_address(proxy->program.ctx, &address, &streams, passage,
-			&passage->server);
+		r = connect_target(passage, &streams);
 		if (r < 0)
 			proxy_target_left(proxy, passage);
 	}

@@ -23,7 +23,13 @@ proxy_targets_init(struct proxy_targets *targets, const struct proxy_options *op
 	targets->failover = options->failover;
 	for (i = 0; i < options->target_count; i++) {
 		targets->all[i].address = options->targets[i];
-		proxy_format(&options->targets[i], targets->all[i].name);
+		targets->all[i].host = options->target_names[i];
+		/* A name of a host is one word, and shorter than an address may be. */
+		if (targets->all[i].host)
+			snprintf(targets->all[i].name, sizeof(targets->all[i].name), "%s",
+				targets->all[i].host);
+		else
+			proxy_format(&options->targets[i], targets->all[i].name);
 	}
 	if (options->original)
 		strcpy(targets->all[0].name, "original");

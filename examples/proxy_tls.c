@@ -141,12 +141,17 @@ int
 proxy_tls_start(struct proxy_passage *passage, struct rota_stream *server)
 {
 	struct proxy *proxy = passage->listener->proxy;
+	const struct proxy_target *target = &proxy->targets.all[passage->target];
 	const char *name = proxy->options->target_name;
-	char host[INET6_ADDRSTRLEN];
+	char host[ROTA_ADDRESS_TEXT];
 	struct rota_address peer;
 
-	if (!name && rota_stream_peer(server, &peer) >= 0)
+	if (!name && target->host) {
+		snprintf(host, sizeof(host), "%.*s", (int)strcspn(target->host, ":"), target->host);
+		name = host;
+	} else if (!name && rota_stream_peer(server, &peer) >= 0) {
 		name = host_of(&peer, host, sizeof(host));
+	}
 	return rota_stream_start_tls(server, proxy->tls.targets, ROTA_TLS_CLIENT, name);
 }
 

@@ -30,7 +30,7 @@ static const char help[] =
 	"Passes each connection to a listening address on to a target.\n"
 	"\n"
 	"  --listen ADDRESS      where to accept; port 0 is any free port, fd:N an inherited listener\n"
-	"  --target ADDRESS      where to pass on to; one that fails is skipped for a while\n"
+	"  --target ADDRESS      where to pass on to (NAME:PORT will do too); one that fails is skipped\n"
 	"  --target original     where each connection was going before an iptables REDIRECT\n"
 	"  --balance HOW         which target is first: round-robin, or failover, as they are given\n"
 	"                        [round-robin]\n"
