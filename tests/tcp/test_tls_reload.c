@@ -178,6 +178,7 @@ reloads__of_a_hundred_certificates__leave_memory_flat(void **state)
 	struct rota_context *ctx = context_of(state);
 	struct door *door = open_door(ctx, make_ends(2), 2, tls_line_config(false));
 	int reloads = tls_effort() > 0 ? 1000 : RELOADS;
+	int64_t blocks;
 	int64_t bytes;
 	int64_t crypto_blocks;
 	int64_t crypto_bytes;
@@ -188,6 +189,7 @@ reloads__of_a_hundred_certificates__leave_memory_flat(void **state)
 		door->ends[1].forgets = true;
 		reload(ctx, door, names);
 	}
+	blocks = faulty_allocator_live();
 	bytes = faulty_allocator_bytes();
 	crypto_blocks = crypto_memory_blocks();
 	crypto_bytes = crypto_memory_bytes();
@@ -197,7 +199,9 @@ reloads__of_a_hundred_certificates__leave_memory_flat(void **state)
 		door->ends[1].forgets = true;
 		reload(ctx, door, names);
 	}
-	assert_int_equal(faulty_allocator_bytes(), bytes);
+	/* A table may have grown once, and a block more be there: not one for each reload. */
+	assert_in_range(faulty_allocator_live() - blocks + 4, 0, 8);
+	assert_in_range(faulty_allocator_bytes() - bytes + 4096, 0, 8192);
 	assert_int_equal(crypto_memory_blocks(), crypto_blocks);
 	/* Numbers differ in length by a byte now and then. */
 	assert_in_range(crypto_memory_bytes() - crypto_bytes + 4096, 0, 8192);
