@@ -213,20 +213,32 @@ next_record(struct rota_stream *stream, const struct iovec *part, const struct i
 	return shared->record;
 }
 
+/* Steps over bytes that are in a record. */
+static const struct iovec *
+step(const struct iovec *part, const struct iovec *end, size_t n, size_t *skip)
+{
+	for (*skip += n; part < end && *skip >= part->iov_len; part++)
+		*skip -= part->iov_len;
+	return part;
+}
+
 /*
- * A record that could not be written is there again the next time, with all that it had: nothing is
- * taken from the front of a queue before it was written.
+ * What is not told as written is there again the next time, at the front, as nothing leaves a queue
+ * before it was written: so a record whose rest is held is stepped over and told once that is gone.
  */
 static ssize_t
 write_records(struct rota__tls *tls, const struct iovec *parts, int count)
 {
 	const struct iovec *end = parts + count;
-	size_t total = 0;
+	size_t total = tls->unreported;
 	size_t skip = 0;
 	int r = 1;
 
+	tls->unreported = 0;
 	tls->write_wants_read = false;
-	while (parts < end) {
+	parts = step(parts, end, total, &skip);
+	tls->is_writing = true;
+	while (parts < end && tls->unreported == 0) {
 		size_t len;
 		const char *bytes = next_record(tls->stream, parts, end, skip, &len);
 		size_t n;
@@ -234,13 +246,18 @@ write_records(struct rota__tls *tls, const struct iovec *parts, int count)
 		r = SSL_write_ex(tls->ssl, bytes, len, &n);
 		if (r <= 0)
 			break;
-		total += n;
-		for (skip += n; parts < end && skip >= parts->iov_len; parts++)
-			skip -= parts->iov_len;
+		if (tls->held != NULL)
+			tls->unreported = n;
+		else
+			total += n;
+		parts = step(parts, end, n, &skip);
 	}
+	tls->is_writing = false;
 	if (r <= 0)
 		r = outcome(tls, r, SSL_ERROR_WANT_WRITE, &tls->write_wants_read);
 	r = leave(tls, r == 0 ? -EPIPE : r);
+	if (tls->unreported > 0)
+		r = -EAGAIN;
 	return total > 0 ? (ssize_t)total : r;
 }
 
@@ -263,11 +280,13 @@ static ssize_t
 tls_write(struct rota_stream *stream, const struct iovec *parts, int count)
 {
 	struct rota__tls *tls = rota__tls_of(stream);
+	int r;
 
 	if (tls->plain_left > 0)
 		return write_plain(tls, parts);
-	if (tls->has_failed)
-		return tls->error;
+	r = tls->has_failed ? tls->error : rota__tls_flush(tls);
+	if (r < 0)
+		return r;
 	enter(tls);
 	return write_records(tls, parts, count);
 }
@@ -343,6 +362,7 @@ rota__tls_free(struct rota__tls *tls)
 	SSL_free(tls->ssl);
 	rota_tls_config_unref(tls->config);
 	rota__free(tls->ahead);
+	rota__free(tls->held);
 	rota__free(tls->name);
 	rota__free(tls);
 }

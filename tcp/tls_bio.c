@@ -80,25 +80,78 @@ bio_read(BIO *bio, char *bytes, size_t size, size_t *ret_n)
 	return 1;
 }
 
+/* As send, but a negative error. */
+static ssize_t
+send_bytes(const struct rota__tls *tls, const char *bytes, size_t size)
+{
+	const struct rota_sys_ops *sys = tls->stream->ctx->sys;
+	ssize_t n;
+
+	do
+		n = sys->send(tls->stream->target.fd, bytes, size, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+int
+rota__tls_flush(struct rota__tls *tls)
+{
+	while (tls->held != NULL) {
+		ssize_t n = send_bytes(tls, tls->held + tls->held_start,
+			tls->held_end - tls->held_start);
+
+		if (n < 0)
+			return (int)n;
+		tls->held_start += (size_t)n;
+		if (tls->held_start < tls->held_end)
+			continue;
+		rota__free(tls->held);
+		tls->held = NULL;
+		tls->held_start = tls->held_end = 0;
+	}
+	return 0;
+}
+
+/*
+ * Holds the rest of a record, behind what TLS itself had to say before it. Without memory OpenSSL
+ * does, which then can say nothing else.
+ */
+static bool
+hold(struct rota__tls *tls, const char *bytes, size_t size)
+{
+	char *held = rota__realloc(tls->held, tls->held_end + size);
+
+	if (held == NULL)
+		return false;
+	memcpy(held + tls->held_end, bytes, size);
+	tls->held = held;
+	tls->held_end += size;
+	return true;
+}
+
+/*
+ * OpenSSL is not left with a part of a record, since it could not answer the peer in between (a key
+ * update, say) and would fail.
+ */
 static int
 bio_write(BIO *bio, const char *bytes, size_t size, size_t *ret_n)
 {
 	struct rota__tls *tls = BIO_get_data(bio);
-	const struct rota_sys_ops *sys = tls->stream->ctx->sys;
-	ssize_t n;
+	ssize_t n = rota__tls_flush(tls);
 
 	BIO_clear_retry_flags(bio);
-	do
-		n = sys->send(tls->stream->target.fd, bytes, size, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	*ret_n = n > 0 ? (size_t)n : 0;
 	if (n >= 0)
-		return n > 0;
-	if (errno == EAGAIN)
+		n = send_bytes(tls, bytes, size);
+	*ret_n = n > 0 ? (size_t)n : 0;
+	if (n < 0 && n != -EAGAIN) {
+		tls->error = (int)n;
+		return 0;
+	}
+	if (tls->is_writing && *ret_n < size && hold(tls, bytes + *ret_n, size - *ret_n))
+		*ret_n = size;
+	if (*ret_n == 0)
 		BIO_set_retry_write(bio);
-	else
-		tls->error = -errno;
-	return 0;
+	return *ret_n > 0;
 }
 
 static long

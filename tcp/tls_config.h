@@ -147,6 +147,10 @@ struct rota__tls {
 	char *ahead; /* taken from the socket, and not used yet */
 	size_t ahead_start;
 	size_t ahead_end;
+	char *held; /* of a record that the kernel took a part of, the rest */
+	size_t held_start;
+	size_t held_end;
+	size_t unreported;    /* bytes that this record has, which are not told as written yet */
 	size_t plain_left;    /* what was sent before TLS began, and is not written yet */
 	unsigned long reason; /* OpenSSL's, of what failed */
 	int error;            /* of the socket, or what failed */
@@ -155,6 +159,7 @@ struct rota__tls {
 	bool has_failed; /* OpenSSL is not to be called again */
 	bool has_more;   /* the last read left some, or met an end */
 	bool is_drained; /* the socket is not asked again in this call */
+	bool is_writing; /* a record, not what TLS says by itself */
 	bool is_ended;   /* the peer's end was met */
 	bool read_wants_write;
 	bool write_wants_read;
@@ -185,6 +190,9 @@ extern const struct rota__transport_ops rota__tls_ops;
 
 /* A BIO for a stream; NULL without memory. */
 BIO *rota__tls_bio_new(struct rota__tls *tls);
+
+/* Writes what is held. 0, -EAGAIN, or another negative error. */
+int rota__tls_flush(struct rota__tls *tls);
 
 /* Whether there are bytes that OpenSSL has opened, or that were taken for it and not used. */
 bool rota__tls_has_input(const struct rota__tls *tls);

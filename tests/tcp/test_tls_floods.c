@@ -87,6 +87,33 @@ keys__updated_by_one_that_does_not_read__cost_little(void **state)
 	check_after(line);
 }
 
+/* With output that waits, half a record of it written. */
+static void
+keys__updated_while_output_is_full__lose_nothing(void **state)
+{
+	struct tls_line *line = *state;
+
+	for (int i = 0; i < 2; i++) {
+		line->has_small_buffers = true;
+		line->options.read_when_full = true;
+		open_line(line, i == 1, TLS1_3_VERSION);
+		line->peer.reads_none = true;
+		while (tls_line_say(line, 50000) == 0) {
+			/* Until it is full. */
+		}
+		tls_line_settle(line);
+		for (int j = 0; j < 20; j++) {
+			tls_peer_update_keys(&line->peer, true);
+			tls_line_hear(line, 10);
+			tls_line_settle(line);
+		}
+		line->peer.reads_none = false;
+		tls_line_expect(line, 200, line->side.said);
+		assert_int_equal(line->side.closes, 0);
+		tls_line_again(line);
+	}
+}
+
 /* Both ends of it want new keys at the same time, with data in between. */
 static void
 keys__updated_between_records__lose_nothing(void **state)
@@ -337,6 +364,7 @@ main(void)
 		tls_test(keys__updated_again_and_again__cost_little),
 		tls_test(keys__updated_by_one_that_does_not_read__cost_little),
 		tls_test_exact(keys__updated_between_records__lose_nothing),
+		tls_test_exact(keys__updated_while_output_is_full__lose_nothing),
 		tls_test_exact(keys__updated_all_at_once__ask_the_socket_once_a_turn),
 		tls_test(records__empty_or_all_padding__cost_little),
 		tls_test(records__of_warnings__cost_little),
