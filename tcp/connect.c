@@ -83,7 +83,7 @@ rota__connect_done(struct rota_stream *stream, bool is_in_turn)
 	struct rota_tls_config *config = stream->options->values.tls;
 	char *given = stream->connecting->name;
 	char buffer[INET6_ADDRSTRLEN];
-	const char *name = tls_name(stream, given, buffer, sizeof buffer);
+	const char *name = config != NULL ? tls_name(stream, given, buffer, sizeof buffer) : NULL;
 	int r = 0;
 
 	stream->connecting->name = NULL;

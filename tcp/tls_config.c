@@ -204,7 +204,8 @@ rota_tls_config_new(struct rota_tls_config **ret_config)
 	ERR_clear_error();
 	config->ssl = SSL_CTX_new(TLS_method());
 	config->tickets = rota__tls_tickets_new();
-	if (config->ssl == NULL || config->tickets == NULL ||
+	config->ticket_cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+	if (config->ssl == NULL || config->tickets == NULL || config->ticket_cipher == NULL ||
 		SSL_CTX_set_app_data(config->ssl, config) != 1 ||
 		!set_defaults(config, config->ssl)) {
 		ERR_clear_error();
@@ -258,6 +259,7 @@ rota_tls_config_unref(struct rota_tls_config *config)
 	rota__tls_certificates_free(config);
 	rota__tls_sessions_free(config);
 	rota__tls_tickets_free(config->tickets);
+	EVP_CIPHER_free(config->ticket_cipher);
 	for (size_t i = 0; i < config->peer_name_count; i++)
 		rota__free(config->peer_names[i]);
 	rota__free(config->peer_names);

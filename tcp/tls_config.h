@@ -70,6 +70,7 @@ struct rota_tls_config {
 
 	pthread_mutex_t lock;
 	struct rota__tls_tickets *tickets;
+	EVP_CIPHER *ticket_cipher; /* looked up once, for each ticket would do it otherwise */
 	struct rota__tls_session *sessions[ROTA__TLS_SESSIONS];
 
 	char problem[256];

@@ -109,8 +109,8 @@ take_key(struct rota_tls_config *config, rota_time now, unsigned char *name, boo
 }
 
 static bool
-set_key(const struct rota__tls_ticket_key *key, unsigned char *iv, EVP_CIPHER_CTX *cipher,
-	EVP_MAC_CTX *mac, bool seals)
+set_key(const struct rota__tls_ticket_key *key, const EVP_CIPHER *type, unsigned char *iv,
+	EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, bool seals)
 {
 	OSSL_PARAM parameters[] = {
 		OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)key->mac,
@@ -119,9 +119,9 @@ set_key(const struct rota__tls_ticket_key *key, unsigned char *iv, EVP_CIPHER_CT
 		OSSL_PARAM_construct_end(),
 	};
 
-	if (seals && RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
+	if (seals && RAND_bytes(iv, EVP_CIPHER_get_iv_length(type)) != 1)
 		return false;
-	return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher, iv, seals) == 1 &&
+	return EVP_CipherInit_ex2(cipher, type, key->cipher, iv, seals, NULL) == 1 &&
 		EVP_MAC_CTX_set_params(mac, parameters) == 1;
 }
 
@@ -134,7 +134,7 @@ rota__tls_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 	struct rota__tls_ticket_key key;
 	int found = take_key(tls->config, ctx->ops->now(ctx), name, seals != 0, &key);
 
-	if (found > 0 && !set_key(&key, iv, cipher, mac, seals != 0))
+	if (found > 0 && !set_key(&key, tls->config->ticket_cipher, iv, cipher, mac, seals != 0))
 		found = -1;
 	OPENSSL_cleanse(&key, sizeof key);
 	/* One of TLS 1.3 is used once (RFC 8446, C.4): the client needs another. */
