@@ -191,7 +191,6 @@ struct proxy_passage {
 struct proxy_tls {
 	struct rota_tls_config *clients; /* NULL: none */
 	struct rota_tls_config *targets;
-	rota_time keys_since; /* when the keys of tickets were last new */
 	struct rota_signal hangup;
 };
 

@@ -12,9 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As long as Rota uses the keys of tickets: none is carried over that is older. */
-#define KEYS_LIFETIME (360 * ROTA_MINUTE)
-
 /* Both sides' configurations, where there are to be any. Returns 0, or PROGRAM_FAILED and none. */
 static int
 make_both(const struct proxy *proxy, struct rota_tls_config **ret_clients,
@@ -33,17 +30,12 @@ make_both(const struct proxy *proxy, struct rota_tls_config **ret_clients,
 	return status;
 }
 
-/* So that clients resume by the tickets that they have, unless those are old. */
+/* So that clients resume by the tickets that they have. */
 static void
-carry_keys(struct proxy *proxy, struct rota_tls_config *clients)
+carry_keys(const struct proxy *proxy, struct rota_tls_config *clients)
 {
 	unsigned char keys[ROTA_TLS_TICKET_KEYS];
-	rota_time now = rota_context_now(proxy->program.ctx);
 
-	if (now - proxy->tls.keys_since >= KEYS_LIFETIME) {
-		proxy->tls.keys_since = now;
-		return;
-	}
 	rota_tls_config_get_ticket_keys(proxy->tls.clients, keys);
 	(void)rota_tls_config_set_ticket_keys(clients, keys);
 	explicit_bzero(keys, sizeof(keys));
@@ -108,7 +100,6 @@ proxy_tls_open(struct proxy *proxy)
 	/* What has no files to read ends at SIGHUP, as other programs do. */
 	if (!tls->clients && !tls->targets)
 		return 0;
-	tls->keys_since = rota_context_now(proxy->program.ctx);
 	r = rota_signal_start(proxy->program.ctx, &tls->hangup, SIGHUP, on_hangup, proxy);
 	if (r < 0)
 		program_fail(&proxy->program, "cannot start: %s",

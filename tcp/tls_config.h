@@ -37,7 +37,7 @@ struct rota__tls_ticket_key {
 struct rota__tls_tickets {
 	struct rota__tls_ticket_key current;
 	struct rota__tls_ticket_key previous;
-	rota_time since; /* when the current ones were made or set */
+	rota_time since; /* when the current ones were first used; 0: not yet */
 };
 
 struct rota__tls_session;

@@ -17,9 +17,10 @@
 #define LIFETIME (ROTA_MINUTE * 60 * 6)
 
 #define MAGIC "rotatk01"
+#define MAGIC_BYTES (sizeof(MAGIC) - 1)
 
-_Static_assert(sizeof(MAGIC) - 1 + 2 * sizeof(struct rota__tls_ticket_key) == ROTA_TLS_TICKET_KEYS,
-	"what is got and set is both keys");
+_Static_assert(MAGIC_BYTES + sizeof(struct rota__tls_tickets) == ROTA_TLS_TICKET_KEYS,
+	"what is got and set is all there is of them");
 
 static bool
 make(struct rota__tls_ticket_key *key)
@@ -57,12 +58,12 @@ rota__tls_tickets_free(struct rota__tls_tickets *tickets)
 static bool
 rotate(struct rota__tls_tickets *tickets, rota_time now)
 {
-	rota_time age = now - tickets->since;
+	rota_time age;
 
-	if (tickets->since == 0) {
-		tickets->since = now; /* used for the first time */
-		return true;
-	}
+	/* Used for the first time, or made before the system was started anew. */
+	if (tickets->since <= 0 || tickets->since > now)
+		tickets->since = now;
+	age = now - tickets->since;
 	if (age < LIFETIME)
 		return true;
 	tickets->previous = tickets->current;
@@ -147,12 +148,9 @@ void
 rota_tls_config_get_ticket_keys(struct rota_tls_config *config,
 	unsigned char ret_keys[ROTA_TLS_TICKET_KEYS])
 {
-	size_t each = sizeof config->tickets->current;
-
-	memcpy(ret_keys, MAGIC, sizeof(MAGIC) - 1);
+	memcpy(ret_keys, MAGIC, MAGIC_BYTES);
 	pthread_mutex_lock(&config->lock);
-	memcpy(ret_keys + sizeof(MAGIC) - 1, &config->tickets->current, each);
-	memcpy(ret_keys + sizeof(MAGIC) - 1 + each, &config->tickets->previous, each);
+	memcpy(ret_keys + MAGIC_BYTES, config->tickets, sizeof *config->tickets);
 	pthread_mutex_unlock(&config->lock);
 }
 
@@ -160,14 +158,10 @@ int
 rota_tls_config_set_ticket_keys(struct rota_tls_config *config,
 	const unsigned char keys[ROTA_TLS_TICKET_KEYS])
 {
-	size_t each = sizeof config->tickets->current;
-
-	if (memcmp(keys, MAGIC, sizeof(MAGIC) - 1) != 0)
+	if (memcmp(keys, MAGIC, MAGIC_BYTES) != 0)
 		return -EINVAL;
 	pthread_mutex_lock(&config->lock);
-	memcpy(&config->tickets->current, keys + sizeof(MAGIC) - 1, each);
-	memcpy(&config->tickets->previous, keys + sizeof(MAGIC) - 1 + each, each);
-	config->tickets->since = 0;
+	memcpy(config->tickets, keys + MAGIC_BYTES, sizeof *config->tickets);
 	pthread_mutex_unlock(&config->lock);
 	return 0;
 }

@@ -116,10 +116,12 @@ ROTA_API int rota_tls_config_set_versions(struct rota_tls_config *config,
  * Tickets let a client resume without a full handshake. They are sealed with keys of this
  * configuration's own, which are replaced after 6 hours and forgotten after 12. To share them
  * between processes, or to keep them over a reload, get the keys here and set them there: those in
- * use first, then the previous ones. Unlike all else they may be set at any time, by any thread,
- * and are used for 6 hours from then on. 0; -EINVAL for keys that were not got so.
+ * use, the previous ones, and since when they are used, by the contexts' clock, so that they are
+ * replaced as soon as if they had stayed. Then each configuration makes its own: who shares them
+ * sets new ones before. Unlike all else they may be set at any time, by any thread. 0; -EINVAL for
+ * keys that were not got so.
  */
-#define ROTA_TLS_TICKET_KEYS 168
+#define ROTA_TLS_TICKET_KEYS 176
 ROTA_API void rota_tls_config_get_ticket_keys(struct rota_tls_config *config,
 	unsigned char ret_keys[ROTA_TLS_TICKET_KEYS]);
 ROTA_API int rota_tls_config_set_ticket_keys(struct rota_tls_config *config,

@@ -324,30 +324,56 @@ ticket__of_the_keys_before__is_renewed(void **state)
 	}
 }
 
+/* Gives the second the keys of the first, and takes the place of it. */
 static void
-ticket__keys_were_set__are_used_for_six_hours_from_then(void **state)
+carry_keys(struct rota_tls_config **config)
+{
+	struct rota_tls_config *next = tls_line_config(false);
+	unsigned char keys[ROTA_TLS_TICKET_KEYS];
+
+	rota_tls_config_get_ticket_keys(*config, keys);
+	assert_int_equal(rota_tls_config_set_ticket_keys(next, keys), 0);
+	rota_tls_config_unref(*config);
+	*config = next;
+}
+
+static void
+ticket__keys_were_carried_on_and_on__is_forgotten_in_time(void **state)
 {
 	struct tls_line *line = *state;
 	struct rota_tls_config *config = tls_line_config(false);
-	struct rota_tls_config *other = tls_line_config(false);
-	unsigned char keys[ROTA_TLS_TICKET_KEYS];
-	unsigned char now[ROTA_TLS_TICKET_KEYS];
 	SSL_SESSION *session = first_session(line, config);
 
-	rota_tls_config_get_ticket_keys(config, keys);
-	/* How old its own are by then does not matter. */
-	SSL_SESSION_free(first_session(line, other));
-	sim_advance(line->ctx, 5 * HOUR);
-	assert_int_equal(rota_tls_config_set_ticket_keys(other, keys), 0);
-	assert_true(is_taken_at(line, other, 7 * HOUR, session));
-	rota_tls_config_get_ticket_keys(other, now);
-	assert_memory_equal(keys, now, sizeof keys);
-	assert_true(is_taken_at(line, other, 14 * HOUR, session));
-	rota_tls_config_get_ticket_keys(other, now);
-	assert_memory_not_equal(keys, now, sizeof keys);
+	for (rota_time at = 2 * HOUR; at < 13 * HOUR; at += HOUR) {
+		carry_keys(&config);
+		assert_true(is_taken_at(line, config, at, session));
+	}
+	carry_keys(&config);
+	assert_true(is_taken_at(line, config, 13 * HOUR - 1, session));
+	carry_keys(&config);
+	assert_false(is_taken_at(line, config, 13 * HOUR, session));
 	SSL_SESSION_free(session);
 	rota_tls_config_unref(config);
-	rota_tls_config_unref(other);
+}
+
+/* The last that is in them is a time by a clock that has begun anew since. */
+static void
+ticket__keys_are_from_before_the_system_started__are_used_from_now(void **state)
+{
+	struct tls_line *line = *state;
+	struct rota_tls_config *config = tls_line_config(false);
+	unsigned char keys[ROTA_TLS_TICKET_KEYS];
+	rota_time later = 1000 * HOUR;
+	SSL_SESSION *session;
+
+	rota_tls_config_get_ticket_keys(config, keys);
+	memcpy(keys + sizeof keys - sizeof later, &later, sizeof later);
+	assert_int_equal(rota_tls_config_set_ticket_keys(config, keys), 0);
+	session = first_session(line, config);
+	assert_true(is_taken_at(line, config, 13 * HOUR - 1, session));
+	assert_false(is_taken_at(line, config, 13 * HOUR, session));
+	SSL_SESSION_free(session);
+	rota_tls_config_unref(config);
 }
 
 /* Whom it believed is a part of it. */
@@ -425,7 +451,9 @@ main(void)
 		tls_test_simulated(ticket__nobody_came_for_hours__is_forgotten_all_the_same),
 		tls_test_simulated(ticket__keys_were_replaced_late__is_forgotten_in_time),
 		tls_test_simulated(ticket__of_the_keys_before__is_renewed),
-		tls_test_simulated(ticket__keys_were_set__are_used_for_six_hours_from_then),
+		tls_test_simulated(ticket__keys_were_carried_on_and_on__is_forgotten_in_time),
+		tls_test_simulated(
+			ticket__keys_are_from_before_the_system_started__are_used_from_now),
 		tls_test(ticket__of_a_client_with_a_certificate__is_verified_as_it_was),
 		tls_test(ticket__of_one_that_believed_others__is_not_taken),
 	};
