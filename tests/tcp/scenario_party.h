@@ -14,6 +14,8 @@
 extern uint64_t party_chance;
 extern struct rota_stream_options party_options;
 extern bool party_is_quiescent;
+/* Then the kernel's own timers may hold bytes up for what seems to be long. */
+extern bool party_is_on_virtual_time;
 
 struct party {
 	struct side side;

@@ -220,6 +220,7 @@ run_sequence(uint64_t seed, unsigned kind)
 	fixture_open(&fixture, kind);
 	tally_reset();
 	fixture.ctx->sys = tally_sys();
+	party_is_on_virtual_time = kind == FIXTURE_SIMULATED;
 	choose_options(kind, &percent);
 	faulty_sys_at_random(random_next(&party_chance), percent);
 	if (kind == FIXTURE_SIMULATED) {
