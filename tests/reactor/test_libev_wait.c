@@ -203,7 +203,7 @@ wait__a_timer_is_due_before__ends_with_its_handler(void **state)
 	assert_true(rota_context_now(ctx) - since >= 15 * ROTA_MILLISECOND);
 }
 
-/* libev itself waits for a minute at most. What is skipped counts, not how long a machine stalls. */
+/* libev itself waits a minute at most. What is skipped counts, not how long a machine stalls. */
 static void
 wait__longer_than_the_backends_longest__goes_on(void **state)
 {
