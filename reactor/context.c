@@ -148,6 +148,7 @@ rota_context_free(struct rota_context *ctx)
 	ctx->on_change = NULL;
 	if (ctx->pid != getpid())
 		(void)rota_context_forked(ctx, 0);
+	rota__graft_forget(ctx);
 	ctx->state = ROTA__TURN;
 	ctx->is_ending = true;
 	ctx->now_is_read = false;
@@ -199,10 +200,11 @@ rota_context_forked(struct rota_context *ctx, unsigned flags)
 	if (r < 0)
 		return r;
 	r = rota__wake_open(ctx);
+	if (r < 0)
+		return r;
 	/* For posts that the parent had been woken for, and signals that came since the fork. */
-	if (r >= 0)
-		rota__wake_up(ctx);
-	return r;
+	rota__wake_up(ctx);
+	return rota__graft_forked(ctx);
 }
 
 int
@@ -224,6 +226,7 @@ void
 rota__context_flush_hosted(struct rota_context *ctx)
 {
 	ctx->work &= ~ROTA__HAS_CHANGES;
+	ctx->touched = true;
 	ctx->ops->flush(ctx);
 	if (!rota__list_is_empty(&ctx->ready))
 		rota__context_nearer(ctx, INT64_MIN);

@@ -154,6 +154,10 @@ struct rota_context {
 	rota_time announced;
 	bool change_told;
 
+	/* graft.c: the present one, or the last */
+	struct rota_graft *graft;
+	bool touched; /* between turns, so what a host was woken for may be gone */
+
 	struct rota_meter *meter;
 	rota_log_fn *on_log;
 	void *on_log_userdata;
@@ -201,6 +205,7 @@ rota__context_compare(struct rota_context *ctx)
 {
 	bool is_now = (ctx->work & ROTA__IS_STOPPING) != 0 || rota__context_has_work(ctx);
 
+	ctx->touched = true;
 	rota__context_nearer(ctx, is_now ? INT64_MIN : rota__timers_next(&ctx->timers));
 }
 
@@ -284,6 +289,12 @@ void rota__child_forget(struct rota_context *ctx, struct rota_target *target);
 void rota__meter_wait(struct rota_context *ctx, rota_time duration);
 void rota__meter_handler(struct rota_context *ctx, const char *name, rota_time duration);
 void rota__meter_turn(struct rota_context *ctx, uint64_t handlers);
+
+/* graft.c */
+/* The context is freed: its graft is removed, if it is there still. */
+void rota__graft_forget(struct rota_context *ctx);
+/* In a forked child, after the context has its own descriptor. 0 or a negative error. */
+int rota__graft_forked(struct rota_context *ctx);
 
 /* notice.c: a line for rota_context_on_log; level as syslog's. */
 void rota__notice(struct rota_context *ctx, int level, const char *format, ...)

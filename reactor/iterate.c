@@ -133,7 +133,11 @@ rota_turn(struct rota_context *ctx, struct rota_dispatchvars *vars)
 {
 	int r = rota_turn_begin(ctx, vars);
 
-	return r == ROTA_CONTINUE ? rota_turn_end(ctx, vars, vars->timeout) : r;
+	if (r == ROTA_CONTINUE)
+		r = rota_turn_end(ctx, vars, vars->timeout);
+	if (r != -EDEADLK)
+		rota__context_compare(ctx);
+	return r;
 }
 
 int
@@ -151,6 +155,7 @@ rota_iterate(struct rota_context *ctx, struct rota_dispatchvars *vars)
 		if (r == ROTA_CONTINUE)
 			r = end(ctx, vars, vars->timeout);
 	} while (r == ROTA_CONTINUE);
+	rota__context_compare(ctx);
 	return r;
 }
 

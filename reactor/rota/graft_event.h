@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rota in a libevent loop (library librota-event, pkg-config rota-event).
+ */
+#ifndef ROTA_GRAFT_EVENT_H
+#define ROTA_GRAFT_EVENT_H
+
+#include <rota/graft.h>
+
+ROTA_BEGIN_DECLS
+
+struct event_base;
+
+/*
+ * Lets host take the turns of ctx. vars, on_end, userdata and the result are those of
+ * rota_graft_make. As long as it is attached, the graft keeps event_base_dispatch going; it is to
+ * be removed before event_base_free. In a forked child call event_reinit after rota_context_forked.
+ *
+ * libevent cannot be asked to look at something before each wait. So when the next timer of ctx is
+ * stopped between turns, the host still wakes up for it, once; no turn is taken then.
+ */
+ROTA_API int rota_graft_event(struct rota_context *ctx, struct rota_dispatchvars *vars,
+	struct event_base *host, rota_graft_end_fn *on_end, void *userdata,
+	struct rota_graft **ret_graft);
+
+ROTA_END_DECLS
+
+#endif
