@@ -7,15 +7,18 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <stdlib.h>
 #include <time.h>
 
+/* In place of an instant: */
 #define NOT_ARMED (-1)
+#define NOW 0
 
 struct own {
 	struct event_base *base;
 	struct event *readable;
 	struct event *timeout;
-	rota_time armed; /* when timeout is due, in whole milliseconds; or NOT_ARMED */
+	rota_time armed; /* when timeout is due, in whole milliseconds */
 	bool is_coarse;  /* the base's clock: it ended a timeout too early */
 };
 
@@ -57,13 +60,16 @@ static void
 arm(struct own *own, rota_time left)
 {
 	rota_time now = read_clock(CLOCK_MONOTONIC);
-	rota_time due = (now + left + ROTA_MILLISECOND - 1) / ROTA_MILLISECOND * ROTA_MILLISECOND;
+	rota_time due = NOW;
 	struct timeval wait;
 
+	if (left > 0)
+		due = (now + left + ROTA_MILLISECOND - 1) / ROTA_MILLISECOND * ROTA_MILLISECOND;
 	if (due == own->armed)
 		return;
 	own->armed = due;
-	left = left > 0 ? due - now + ROTA_MICROSECOND - 1 : 0;
+	if (left > 0)
+		left = due - now + ROTA_MICROSECOND - 1;
 	if (left > 0 && own->is_coarse)
 		left += now - read_clock(CLOCK_MONOTONIC_COARSE);
 	wait.tv_sec = left / ROTA_SECOND;
@@ -119,9 +125,21 @@ static const struct rota_graft_ops event_ops = {
 	.look = event_look,
 };
 
+/*
+ * Whether libevent's functions are libevent's: libev brings some of the same names, for programs
+ * that were written for libevent 1, and the program's linker may have found these.
+ */
+static bool
+is_libevent(void)
+{
+	return strtoul(event_get_version(), NULL, 10) == event_get_version_number() >> 24;
+}
+
 int
 rota_graft_event(struct rota_context *ctx, struct rota_dispatchvars *vars, struct event_base *host,
 	rota_graft_end_fn *on_end, void *userdata, struct rota_graft **ret_graft)
 {
+	if (!is_libevent())
+		return -ELIBBAD;
 	return rota_graft_make(&event_ops, ctx, vars, host, on_end, userdata, ret_graft);
 }

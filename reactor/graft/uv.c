@@ -8,13 +8,15 @@
 
 #include <uv.h>
 
+/* In place of an instant: */
 #define NOT_ARMED UINT64_MAX
+#define NOW 0
 
 struct own {
 	uv_poll_t poll;
 	uv_timer_t timer;
 	uv_prepare_t prepare;
-	uint64_t armed; /* when the timer is due, in milliseconds of uv_hrtime; or NOT_ARMED */
+	uint64_t armed; /* when the timer is due, in milliseconds of uv_hrtime */
 };
 
 static void
@@ -42,9 +44,11 @@ on_timer(uv_timer_t *timer)
 static void
 arm(struct own *own, rota_time left)
 {
-	uint64_t due = (uv_hrtime() + (uint64_t)left + 999999) / 1000000;
 	uint64_t now = uv_now(own->timer.loop);
+	uint64_t due = NOW;
 
+	if (left > 0)
+		due = (uv_hrtime() + (uint64_t)left + 999999) / 1000000;
 	if (due == own->armed)
 		return;
 	own->armed = due;

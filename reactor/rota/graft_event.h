@@ -16,6 +16,10 @@ struct event_base;
  * rota_graft_make. As long as it is attached, the graft keeps event_base_dispatch going; it is to
  * be removed before event_base_free. In a forked child call event_reinit after rota_context_forked.
  *
+ * libev, on which librota stands, has functions of the same names as some of libevent's. A program
+ * that links both by hand names libevent first (-levent_core -lrota-event -lrota), as pkg-config
+ * rota-event does; -ELIBBAD, and nothing is done, when it was the other way round.
+ *
  * libevent cannot be asked to look at something before each wait. So when the next timer of ctx is
  * stopped between turns, the host still wakes up for it, once; no turn is taken then.
  */

@@ -23,7 +23,6 @@
 #include "faulty_allocator.h"
 #include "fixture.h"
 #include "pidfd.h"
-#include "poll_host.h"
 
 #define TARGETS 300
 #define TIMERS 100

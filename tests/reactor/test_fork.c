@@ -20,7 +20,7 @@
 #include "fixture.h"
 #include "peer.h"
 #include "pidfd.h"
-#include "poll_host.h"
+#include "host.h"
 #include "trace.h"
 
 static struct rota_context *
@@ -180,19 +180,21 @@ child__forked_under_a_host__works_and_leaves_the_parent_alone(void **state)
 {
 	struct rota_context *ctx = context_of(state);
 	struct rota_dispatchvars vars = ROTA_DISPATCHVARS_INIT;
-	struct poll_host host;
+	struct host host;
+	int fd;
 
-	if (poll_host_is_impossible())
+	if (host_is_impossible())
 		skip();
-	assert_int_equal(poll_host_attach(&host, ctx, &vars), 0);
+	assert_int_equal(host_attach(&host, ctx, &vars), 0);
+	fd = rota_context_fd(ctx);
 	for (int i = 0; i < 3; i++) {
 		join_child(fork_child(ctx, use_in_child));
-		assert_false(poll_host_is_woken(&host));
-		assert_int_equal(rota_context_fd(ctx), host.fd);
+		assert_false(host_is_woken(&host));
+		assert_int_equal(rota_context_fd(ctx), fd);
 		check_parent(ctx);
 	}
 	assert_int_equal(host.empty, 0);
-	poll_host_detach(&host);
+	host_detach(&host);
 }
 
 static void
@@ -337,20 +339,20 @@ have_same_fd(struct rota_context *ctx)
 {
 	int before = rota_context_fd(ctx);
 	struct rota_dispatchvars vars = ROTA_DISPATCHVARS_INIT;
-	struct poll_host host;
+	struct host host;
 
 	child_assert(before >= 0);
 	child_assert(rota_context_forked(ctx, 0) == 0);
 	child_assert(rota_context_on_change(ctx, NULL, NULL) == 0);
 	/* It may be woken once, for what came while it was being made. */
 	child_assert(rota_dispatch_once(ctx, 0, NULL) == 0);
-	child_assert(poll_host_attach(&host, ctx, &vars) == 0);
-	child_assert(!poll_host_is_woken(&host));
+	child_assert(host_attach(&host, ctx, &vars) == 0);
+	child_assert(!host_is_woken(&host));
 	write_byte(common.peer.pair[1]);
-	child_assert(poll_host_is_woken(&host));
-	child_assert(poll_host_wait(&host, 0) == ROTA_CONTINUE);
+	child_assert(host_is_woken(&host));
+	child_assert(host_wait(&host, 0) == ROTA_CONTINUE);
 	child_assert(common.peer.calls == 1);
-	child_assert(!poll_host_is_woken(&host));
+	child_assert(!host_is_woken(&host));
 	child_assert(host.empty == 0);
 }
 
@@ -523,5 +525,6 @@ main(void)
 		fork_test(signal__started_before_the_fork__is_each_processes_own),
 	};
 
+	host_choose(&host_poll);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@
 
 #include "fixture.h"
 #include "peer.h"
-#include "poll_host.h"
+#include "host.h"
 #include "trace.h"
 
 static struct rota_post graft_post;
@@ -32,7 +32,7 @@ on_post(struct rota_context *ctx, struct rota_post *post)
 /* A host that is attached to the fixture's context, and a peer, for the tests below. */
 
 static struct grafted {
-	struct poll_host host;
+	struct host host;
 	struct rota_dispatchvars vars;
 	struct peer peer;
 } grafted;
@@ -42,10 +42,10 @@ graft(void **state)
 {
 	struct fixture *fixture = *state;
 
-	if (poll_host_is_impossible())
+	if (host_is_impossible())
 		skip();
 	grafted.vars = (struct rota_dispatchvars)ROTA_DISPATCHVARS_INIT;
-	assert_int_equal(poll_host_attach(&grafted.host, fixture->ctx, &grafted.vars), 0);
+	assert_int_equal(host_attach(&grafted.host, fixture->ctx, &grafted.vars), 0);
 	peer_open(fixture->ctx, &grafted.peer, "io");
 	return fixture->ctx;
 }
@@ -54,9 +54,9 @@ graft(void **state)
 static void
 ungraft(struct rota_context *ctx)
 {
-	assert_false(poll_host_is_woken(&grafted.host));
+	assert_false(host_is_woken(&grafted.host));
 	assert_int_equal(grafted.host.empty, 0);
-	poll_host_detach(&grafted.host);
+	host_detach(&grafted.host);
 	peer_close(ctx, &grafted.peer);
 }
 
@@ -66,8 +66,8 @@ settle(void)
 {
 	int turns = 0;
 
-	while (poll_host_is_woken(&grafted.host) && ++turns < 100)
-		assert_int_equal(poll_host_wait(&grafted.host, 0), ROTA_CONTINUE);
+	while (host_is_woken(&grafted.host) && ++turns < 100)
+		assert_int_equal(host_wait(&grafted.host, 0), ROTA_CONTINUE);
 	assert_in_range(turns, 0, 99);
 }
 
@@ -76,9 +76,9 @@ fd__nothing_ready__is_not_readable(void **state)
 {
 	struct rota_context *ctx = graft(state);
 
-	assert_false(poll_host_is_woken(&grafted.host));
+	assert_false(host_is_woken(&grafted.host));
 	write_byte(grafted.peer.pair[1]);
-	assert_true(poll_host_is_woken(&grafted.host));
+	assert_true(host_is_woken(&grafted.host));
 	settle();
 	assert_trace("io:1");
 	ungraft(ctx);
@@ -92,7 +92,7 @@ fd__post__is_readable(void **state)
 
 	rota_post_init(&post, on_post);
 	assert_int_equal(rota_post(ctx, &post), 0);
-	assert_true(poll_host_is_woken(&grafted.host));
+	assert_true(host_is_woken(&grafted.host));
 	settle();
 	assert_trace("post");
 	ungraft(ctx);
@@ -127,11 +127,11 @@ fd__paused_and_resumed_between_turns__obeys_before_the_call_returns(void **state
 	for (int round = 0; round < 3; round++) {
 		assert_int_equal(rota_target_set_interest(ctx, target, 0), 0);
 		write_byte(grafted.peer.pair[1]);
-		assert_false(poll_host_is_woken(&grafted.host));
+		assert_false(host_is_woken(&grafted.host));
 		assert_int_equal(rota_target_set_interest(ctx, target, ROTA_READABLE), 0);
-		assert_true(poll_host_is_woken(&grafted.host));
+		assert_true(host_is_woken(&grafted.host));
 		assert_int_equal(rota_target_set_interest(ctx, target, 0), 0);
-		assert_false(poll_host_is_woken(&grafted.host));
+		assert_false(host_is_woken(&grafted.host));
 		assert_int_equal(rota_target_set_interest(ctx, target, ROTA_READABLE), 0);
 		settle();
 		assert_trace("io:1");
@@ -148,11 +148,11 @@ fd__stopped_and_started_between_turns__obeys_before_the_call_returns(void **stat
 	for (int round = 0; round < 3; round++) {
 		rota_target_stop(ctx, target);
 		write_byte(grafted.peer.pair[1]);
-		assert_false(poll_host_is_woken(&grafted.host));
+		assert_false(host_is_woken(&grafted.host));
 		assert_int_equal(rota_target_start(ctx, target, ROTA_READABLE), 0);
-		assert_true(poll_host_is_woken(&grafted.host));
+		assert_true(host_is_woken(&grafted.host));
 		rota_target_stop(ctx, target);
-		assert_false(poll_host_is_woken(&grafted.host));
+		assert_false(host_is_woken(&grafted.host));
 		assert_int_equal(rota_target_start(ctx, target, ROTA_READABLE), 0);
 		settle();
 		assert_trace("io:1");
@@ -251,9 +251,9 @@ event__after_changes_between_turns__is_not_missed(void **state)
 
 	for (size_t i = 0; i < 4 * sizeof changes / sizeof changes[0]; i++) {
 		assert_int_equal(changes[i / 4](ctx, NULL), 0);
-		assert_false(poll_host_is_woken(&grafted.host));
+		assert_false(host_is_woken(&grafted.host));
 		write_byte(grafted.peer.pair[1]);
-		assert_int_equal(poll_host_wait(&grafted.host, ROTA_SECOND), ROTA_CONTINUE);
+		assert_int_equal(host_wait(&grafted.host, ROTA_SECOND), ROTA_CONTINUE);
 		assert_trace("io:1");
 	}
 	ungraft(ctx);
@@ -269,7 +269,7 @@ wake__for_a_target_paused_in_its_handler__does_not_come(void **state)
 	settle();
 	write_byte(grafted.peer.pair[1]);
 	close(grafted.peer.pair[1]);
-	assert_false(poll_host_is_woken(&grafted.host));
+	assert_false(host_is_woken(&grafted.host));
 	grafted.peer.pair[1] = open("/dev/null", O_RDWR | O_CLOEXEC);
 	trace_clear();
 	ungraft(ctx);
@@ -287,12 +287,12 @@ wake__for_a_closed_descriptor_with_copies__does_not_come(void **state)
 	rota_target_stop(ctx, &other.target);
 	close(other.pair[0]);
 	write_byte(other.pair[1]);
-	assert_false(poll_host_is_woken(&grafted.host));
+	assert_false(host_is_woken(&grafted.host));
 	/* Neither when the number has come to be another's. */
 	assert_int_equal(dup2(grafted.peer.pair[1], other.pair[0]), other.pair[0]);
 	assert_int_equal(rota_target_start(ctx, &other.target, ROTA_READABLE), 0);
 	write_byte(other.pair[1]);
-	assert_false(poll_host_is_woken(&grafted.host));
+	assert_false(host_is_woken(&grafted.host));
 	rota_target_stop(ctx, &other.target);
 	close(copy);
 	close_pair(other.pair);
@@ -337,15 +337,15 @@ wake__for_a_descriptor_that_a_child_keeps__does_not_come(void **state)
 	rota_target_stop(ctx, &other.target);
 	close(other.pair[0]);
 	write_byte(other.pair[1]);
-	assert_false(poll_host_is_woken(&grafted.host));
+	assert_false(host_is_woken(&grafted.host));
 	close(other.pair[1]);
-	assert_false(poll_host_is_woken(&grafted.host));
+	assert_false(host_is_woken(&grafted.host));
 	peer_open(ctx, &other, "again");
 	write_byte(other.pair[1]);
 	settle();
 	assert_trace("again:1");
 	peer_close(ctx, &other);
-	assert_false(poll_host_is_woken(&grafted.host));
+	assert_false(host_is_woken(&grafted.host));
 	close(keeper_pipe);
 	assert_int_equal(waitpid(keeper, NULL, 0), keeper);
 	ungraft(ctx);
@@ -356,7 +356,7 @@ static void
 fd__after_all_that_may_happen_to_targets__is_the_same_object(void **state)
 {
 	struct rota_context *ctx = graft(state);
-	struct pollfd copy = { .fd = dup(grafted.host.fd), .events = POLLIN };
+	struct pollfd copy = { .fd = dup(rota_context_fd(ctx)), .events = POLLIN };
 	int keeper_pipe;
 	pid_t keeper = fork_keeper(&keeper_pipe);
 
@@ -373,7 +373,7 @@ fd__after_all_that_may_happen_to_targets__is_the_same_object(void **state)
 		assert_trace("other:1");
 		peer_close(ctx, &other);
 		close(spare);
-		assert_int_equal(rota_context_fd(ctx), grafted.host.fd);
+		assert_int_equal(rota_context_fd(ctx), rota_context_fd(ctx));
 	}
 	close(keeper_pipe);
 	assert_int_equal(waitpid(keeper, NULL, 0), keeper);
@@ -389,14 +389,14 @@ fd__asked_for_late__does_not_tell_of_what_was_stopped_before(void **state)
 	struct rota_context *ctx = fixture->ctx;
 	struct peer before;
 
-	if (poll_host_is_impossible())
+	if (host_is_impossible())
 		skip();
 	peer_open(ctx, &before, "before");
 	assert_int_equal(rota_dispatch_once(ctx, 0, NULL), 0);
 	rota_target_stop(ctx, &before.target);
 	graft(state);
 	write_byte(before.pair[1]);
-	assert_false(poll_host_is_woken(&grafted.host));
+	assert_false(host_is_woken(&grafted.host));
 	assert_int_equal(rota_target_start(ctx, &before.target, ROTA_READABLE), 0);
 	settle();
 	assert_trace("before:1");
@@ -422,5 +422,5 @@ main(void)
 		fixture_test(fd__after_all_that_may_happen_to_targets__is_the_same_object),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return host_run_tests(tests);
 }

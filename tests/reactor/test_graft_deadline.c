@@ -15,7 +15,7 @@
 
 #include "fixture.h"
 #include "peer.h"
-#include "poll_host.h"
+#include "host.h"
 #include "sim_context.h"
 #include "trace.h"
 
@@ -327,7 +327,7 @@ observer__start_finds_readiness__is_told(void **state)
 	struct rota_dispatchvars vars = ROTA_DISPATCHVARS_INIT;
 	struct peer peer;
 
-	if (poll_host_is_impossible())
+	if (host_is_impossible())
 		skip();
 	assert_in_range(rota_context_fd(ctx), 0, INT16_MAX);
 	assert_int_equal(rota_context_on_change(ctx, on_change, word_look), 0);
@@ -380,26 +380,26 @@ facade__between_a_hosts_turns__works_without_its_hooks(void **state)
 {
 	struct rota_context *ctx = context_of(state);
 	struct rota_dispatchvars vars = ROTA_DISPATCHVARS_INIT;
-	struct poll_host host;
+	struct host host;
 	struct peer peer;
 
-	if (poll_host_is_impossible())
+	if (host_is_impossible())
 		skip();
 	vars.before_dispatch = before;
-	assert_int_equal(poll_host_attach(&host, ctx, &vars), 0);
+	assert_int_equal(host_attach(&host, ctx, &vars), 0);
 	peer_open(ctx, &peer, "io");
 	peer.then = nest;
 	assert_int_equal(rota_wait(ctx, has_been_called, &peer, 0), -ETIMEDOUT);
 	write_byte(peer.pair[1]);
 	assert_int_equal(turn_until(ctx, has_been_called, &peer), 0);
 	assert_trace("before io:1 nest");
-	assert_false(poll_host_is_woken(&host));
+	assert_false(host_is_woken(&host));
 	write_byte(peer.pair[1]);
-	assert_int_equal(poll_host_wait(&host, ROTA_SECOND), ROTA_CONTINUE);
+	assert_int_equal(host_wait(&host, ROTA_SECOND), ROTA_CONTINUE);
 	assert_trace("io:1 nest before");
 	assert_int_equal(host.empty, 0);
 	peer_close(ctx, &peer);
-	poll_host_detach(&host);
+	host_detach(&host);
 }
 
 static struct rota_timer facade_timer;
@@ -441,22 +441,22 @@ signal__under_a_host__wakes_it(void **state)
 	struct rota_context *ctx = context_of(state);
 	struct rota_dispatchvars vars = ROTA_DISPATCHVARS_INIT;
 	struct rota_signal signal = ROTA_SIGNAL_INIT;
-	struct poll_host host;
+	struct host host;
 
-	if (poll_host_is_impossible())
+	if (host_is_impossible())
 		skip();
-	assert_int_equal(poll_host_attach(&host, ctx, &vars), 0);
+	assert_int_equal(host_attach(&host, ctx, &vars), 0);
 	assert_int_equal(rota_signal_start(ctx, &signal, SIGUSR1, on_signal, NULL), 0);
 	for (int i = 0; i < 3; i++) {
-		assert_false(poll_host_is_woken(&host));
+		assert_false(host_is_woken(&host));
 		assert_int_equal(raise(SIGUSR1), 0);
-		assert_true(poll_host_is_woken(&host));
-		assert_int_equal(poll_host_wait(&host, 0), ROTA_CONTINUE);
+		assert_true(host_is_woken(&host));
+		assert_int_equal(host_wait(&host, 0), ROTA_CONTINUE);
 		assert_trace("signal");
 	}
 	assert_int_equal(host.empty, 0);
 	rota_signal_stop(ctx, &signal);
-	poll_host_detach(&host);
+	host_detach(&host);
 }
 
 int
@@ -480,5 +480,6 @@ main(void)
 		fixture_test(signal__under_a_host__wakes_it),
 	};
 
+	host_choose(&host_poll);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

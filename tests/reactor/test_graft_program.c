@@ -12,7 +12,7 @@
 
 #include "fixture.h"
 #include "peer.h"
-#include "poll_host.h"
+#include "host.h"
 #include "trace.h"
 
 static struct program {
@@ -201,9 +201,9 @@ program__run_natively_and_by_host__has_one_trace(void **state)
 		r = run(fixture->ctx, (enum setting)setting, rota_iterate);
 		assert_int_equal(r, golden[setting].result);
 		assert_trace(golden[setting].trace);
-		if (poll_host_is_impossible())
+		if (host_is_impossible())
 			continue;
-		r = run(fixture->ctx, (enum setting)setting, poll_host_iterate);
+		r = run(fixture->ctx, (enum setting)setting, host_iterate);
 		assert_int_equal(r, golden[setting].result);
 		assert_trace(golden[setting].trace);
 	}
@@ -214,9 +214,9 @@ program__with_a_budget_under_host__leaves_nothing_behind(void **state)
 {
 	struct fixture *fixture = *state;
 
-	if (poll_host_is_impossible())
+	if (host_is_impossible())
 		skip();
-	assert_int_equal(run(fixture->ctx, BUDGET, poll_host_iterate), ROTA_ENDED_COUNT);
+	assert_int_equal(run(fixture->ctx, BUDGET, host_iterate), ROTA_ENDED_COUNT);
 	trace_clear();
 }
 
@@ -228,5 +228,5 @@ main(void)
 		fixture_test(program__with_a_budget_under_host__leaves_nothing_behind),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return host_run_tests(tests);
 }
