@@ -35,7 +35,7 @@ struct host_kind {
 	/* One iteration of the loop, which waits for at most longest. */
 	void (*run)(rota_time longest);
 
-	/* Arranges for one call from the loop's own callback of that kind; a timer's after delay. */
+	/* Arranges for one call from a callback of the loop's own; a timer's comes after delay. */
 	unsigned callbacks;
 	void (*arrange)(unsigned callback, rota_time delay, host_fn *fn, void *argument);
 
@@ -64,7 +64,7 @@ void host_choose(const struct host_kind *kind);
 struct CMUnitTest;
 int host_run_group(const struct CMUnitTest *tests, size_t count);
 
-/* Whether contexts have no descriptor, by which they could be grafted: libev is on poll or select. */
+/* Whether contexts have no descriptor to be grafted by: libev is on poll or select. */
 bool host_is_impossible(void);
 
 /* A grafted context, with an account of its turns, by a meter. */
@@ -73,8 +73,8 @@ struct host {
 	struct rota_graft *graft;
 	struct rota_dispatchvars *vars;
 	struct rota_meter meter;
-	int result; /* what iterate would have returned; ROTA_CONTINUE as long as it would not */
-	unsigned ends;  /* calls of on_end */
+	int result;    /* what iterate would have returned; ROTA_CONTINUE as long as it would not */
+	unsigned ends; /* calls of on_end */
 	unsigned empty; /* turns in which no handler ran, though no timeout was over */
 };
 

@@ -18,6 +18,7 @@
 #include "context.h"
 #include "faulty_allocator.h"
 #include "faulty_sys.h"
+#include "host.h"
 #include "sim_context.h"
 #include "trace.h"
 
@@ -115,10 +116,12 @@ fixture_open(struct fixture *fixture, unsigned kind)
 	trace_clear();
 	faulty_sys_reset();
 	faulty_allocator_reset();
+	(void)host_chosen();
 	fixture->ctx = NULL;
 	fixture->blocks = faulty_allocator_live();
 	list_descriptors(fixture->descriptors);
 	assert_int_equal(make_context(kind, &fixture->ctx), 0);
+	hosted_open(fixture->ctx);
 }
 
 int

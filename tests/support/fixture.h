@@ -21,6 +21,14 @@
 #include <rota/context.h>
 #include <rota/iterate.h>
 
+#include "hosted.h"
+
+/* Under a host, if the environment says so. */
+#define rota_context_free hosted_context_free
+#define rota_dispatch_once hosted_dispatch_once
+#define rota_iterate hosted_iterate
+#define rota_wait hosted_wait
+
 #define FIXTURE_DESCRIPTORS 65536
 
 /* Kinds of contexts, to be combined. */
