@@ -239,7 +239,7 @@ earlier(rota_time a, rota_time b)
 }
 
 rota_time
-rota_context_next_deadline(struct rota_context *ctx, struct rota_dispatchvars *vars)
+rota__context_deadline(struct rota_context *ctx, struct rota_dispatchvars *vars)
 {
 	rota_time now = rota_context_now(ctx);
 	rota_time deadline;
@@ -251,20 +251,35 @@ rota_context_next_deadline(struct rota_context *ctx, struct rota_dispatchvars *v
 	deadline = earlier(deadline, rota__timers_next(&ctx->timers));
 	if ((ctx->work & ROTA__IS_STOPPING) != 0 || rota__context_has_work(ctx))
 		deadline = earlier(deadline, now);
+	return deadline;
+}
+
+void
+rota__context_announce(struct rota_context *ctx, rota_time deadline)
+{
 	ctx->announced = deadline;
 	ctx->change_told = false;
+}
+
+rota_time
+rota_context_next_deadline(struct rota_context *ctx, struct rota_dispatchvars *vars)
+{
+	rota_time deadline = rota__context_deadline(ctx, vars);
+
+	/* A graft has its own observer, which must not miss what somebody else was told. */
+	if (!rota__graft_is_attached(ctx))
+		rota__context_announce(ctx, deadline);
 	return deadline;
 }
 
 int
 rota_context_on_change(struct rota_context *ctx, rota_change_fn *on_change, void *userdata)
 {
-	if (on_change != NULL && ctx->on_change != NULL)
+	if (ctx->on_change != NULL && (on_change != NULL || rota__graft_is_attached(ctx)))
 		return -EBUSY;
 	ctx->on_change = on_change;
 	ctx->on_change_userdata = userdata;
-	ctx->announced = INT64_MIN;
-	ctx->change_told = false;
+	rota__context_announce(ctx, INT64_MIN);
 	return 0;
 }
 

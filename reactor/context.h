@@ -187,6 +187,10 @@ bool rota__handler_returned(struct rota_context *ctx, const char *name);
 int rota__context_make(const struct rota_context_ops *ops, const struct rota_sys_ops *sys,
 	void *argument, struct rota_context **ret_ctx);
 
+/* rota_context_next_deadline; then the observer is told of what is nearer than that deadline. */
+rota_time rota__context_deadline(struct rota_context *ctx, struct rota_dispatchvars *vars);
+void rota__context_announce(struct rota_context *ctx, rota_time deadline);
+
 void rota__context_tell_nearer(struct rota_context *ctx, rota_time when);
 
 /* Something will be due at when, perhaps before what a host was told. INT64_MIN: now. */
@@ -291,6 +295,9 @@ void rota__meter_handler(struct rota_context *ctx, const char *name, rota_time d
 void rota__meter_turn(struct rota_context *ctx, uint64_t handlers);
 
 /* graft.c */
+bool rota__graft_is_attached(const struct rota_context *ctx);
+/* A turn was taken, perhaps by somebody else than the graft: then the host has to look again. */
+void rota__graft_turned(struct rota_context *ctx);
 /* The context is freed: its graft is removed, if it is there still. */
 void rota__graft_forget(struct rota_context *ctx);
 /* In a forked child, after the context has its own descriptor. 0 or a negative error. */

@@ -30,6 +30,7 @@ struct rota_graft {
 	int result;       /* what the last half of a turn returned */
 	bool is_attached; /* until it has ended or was removed */
 	bool is_begun;    /* it holds a begun turn */
+	bool is_waking;   /* and is about to end it and to begin the next */
 	unsigned holds;
 	max_align_t own[];
 };
@@ -51,21 +52,6 @@ rota_graft_release(struct rota_graft *graft)
 {
 	if (--graft->holds == 0)
 		rota__free(graft);
-}
-
-/* Tells the host to ask for the timeout. */
-static void
-look(struct rota_graft *graft)
-{
-	if (graft->is_attached && graft->ops->look != NULL)
-		graft->ops->look(graft);
-}
-
-static void
-on_change(struct rota_context *ctx, void *userdata)
-{
-	(void)ctx;
-	look(userdata);
 }
 
 void
@@ -95,13 +81,31 @@ rota_graft_timeout(struct rota_graft *graft)
 		return 0;
 	if (rota_graft_is_in_turn(graft))
 		return ROTA_NEVER;
-	deadline = rota_context_next_deadline(graft->ctx, graft->vars);
+	deadline = rota__context_deadline(graft->ctx, graft->vars);
 	if (deadline == ROTA_NEVER)
 		return ROTA_NEVER;
 	left = rota__time_add(deadline, -rota_context_now(graft->ctx));
 	if (left > LONGEST_TIMEOUT)
 		return LONGEST_TIMEOUT;
 	return left > 0 ? left : 0;
+}
+
+/* Tells the host to ask for the timeout, and itself to be told when that will have changed. */
+static void
+look(struct rota_graft *graft)
+{
+	if (!graft->is_attached || graft->ops->look == NULL)
+		return;
+	if (graft->is_begun && !rota_graft_is_in_turn(graft))
+		rota__context_announce(graft->ctx, rota__context_deadline(graft->ctx, graft->vars));
+	graft->ops->look(graft);
+}
+
+static void
+on_change(struct rota_context *ctx, void *userdata)
+{
+	(void)ctx;
+	look(userdata);
 }
 
 /* In a turn, or when that ended the loop, the next wake-up goes on. */
@@ -140,9 +144,9 @@ has_cause(struct rota_graft *graft, bool is_readable)
 {
 	struct rota_context *ctx = graft->ctx;
 
-	if (is_readable && !ctx->touched)
+	if (is_readable && (!ctx->touched || ctx->ops->flush == NULL))
 		return true;
-	if (is_readable && ctx->ops->flush != NULL)
+	if (is_readable)
 		ctx->ops->flush(ctx);
 	return rota_graft_timeout(graft) == 0;
 }
@@ -154,7 +158,9 @@ rota_graft_wake(struct rota_graft *graft, bool is_readable)
 		return;
 	rota_graft_hold(graft);
 	if (has_cause(graft, is_readable)) {
+		graft->is_waking = true;
 		take_turn(graft);
+		graft->is_waking = false;
 		graft->ctx->touched = false;
 	}
 	if (graft->is_attached && graft->result != ROTA_CONTINUE)
@@ -195,7 +201,7 @@ rota_graft_make(const struct rota_graft_ops *ops, struct rota_context *ctx,
 	struct rota_graft *graft;
 	int r;
 
-	if (ctx->graft != NULL && ctx->graft->is_attached)
+	if (rota__graft_is_attached(ctx))
 		return -EBUSY;
 	graft = rota__calloc(sizeof *graft + ops->own_size);
 	if (graft == NULL)
@@ -221,6 +227,19 @@ rota_graft_make(const struct rota_graft_ops *ops, struct rota_context *ctx,
 	return 0;
 }
 
+bool
+rota__graft_is_attached(const struct rota_context *ctx)
+{
+	return ctx->graft != NULL && ctx->graft->is_attached;
+}
+
+void
+rota__graft_turned(struct rota_context *ctx)
+{
+	if (rota__graft_is_attached(ctx) && !ctx->graft->is_waking)
+		rota__context_compare(ctx);
+}
+
 void
 rota__graft_forget(struct rota_context *ctx)
 {
@@ -237,7 +256,7 @@ rota__graft_forked(struct rota_context *ctx)
 	struct rota_graft *graft = ctx->graft;
 	int fd;
 
-	if (graft == NULL || !graft->is_attached)
+	if (!rota__graft_is_attached(ctx))
 		return 0;
 	fd = rota_context_fd(ctx);
 	if (fd < 0)

@@ -125,6 +125,8 @@ rota_turn_end(struct rota_context *ctx, struct rota_dispatchvars *vars, rota_tim
 		return -EDEADLK;
 	r = end(ctx, vars, wait);
 	leave(ctx);
+	if (ctx->graft != NULL)
+		rota__graft_turned(ctx);
 	return r;
 }
 
@@ -133,11 +135,7 @@ rota_turn(struct rota_context *ctx, struct rota_dispatchvars *vars)
 {
 	int r = rota_turn_begin(ctx, vars);
 
-	if (r == ROTA_CONTINUE)
-		r = rota_turn_end(ctx, vars, vars->timeout);
-	if (r != -EDEADLK)
-		rota__context_compare(ctx);
-	return r;
+	return r == ROTA_CONTINUE ? rota_turn_end(ctx, vars, vars->timeout) : r;
 }
 
 int

@@ -92,7 +92,8 @@ typedef void rota_change_fn(struct rota_context *ctx, void *userdata);
 /*
  * Sets the one observer of the deadline; it is called when the deadline has come nearer than
  * rota_context_next_deadline last said, and then not again until that has been asked again. It may
- * not take turns. NULL removes it. Returns 0, or -EBUSY when there is one already.
+ * not take turns. NULL removes it. Returns 0, or -EBUSY when there is one already, or a graft
+ * (<rota/graft.h>), which has its own.
  */
 ROTA_API int rota_context_on_change(struct rota_context *ctx, rota_change_fn *on_change,
 	void *userdata);

@@ -32,20 +32,28 @@ const struct host_kind *const host_kinds[] = {
 };
 
 static const struct host_kind *chosen;
+static bool is_ambient;
+static bool is_running;
+
+/* By the environment; NULL when it says nothing. */
+static const struct host_kind *
+named(void)
+{
+	const char *name = getenv("ROTA_HOST");
+
+	if (name == NULL || name[0] == '\0')
+		return NULL;
+	for (size_t i = 0; host_kinds[i] != NULL; i++) {
+		if (strcmp(host_kinds[i]->name, name) == 0)
+			return host_kinds[i];
+	}
+	print_error("ROTA_HOST=%s is not here\n", name);
+	exit(99);
+}
 
 const struct host_kind *
 host_chosen(void)
 {
-	const char *name = getenv("ROTA_HOST");
-
-	for (size_t i = 0; chosen == NULL && name != NULL && host_kinds[i] != NULL; i++) {
-		if (strcmp(host_kinds[i]->name, name) == 0)
-			host_choose(host_kinds[i]);
-	}
-	if (chosen == NULL && name != NULL) {
-		print_error("ROTA_HOST=%s is not here\n", name);
-		exit(99);
-	}
 	return chosen;
 }
 
@@ -55,6 +63,7 @@ host_choose(const struct host_kind *kind)
 	static bool is_open[16];
 
 	chosen = kind;
+	is_ambient = false;
 	for (size_t i = 0; host_kinds[i] != NULL; i++) {
 		if (host_kinds[i] == kind && !is_open[i]) {
 			is_open[i] = true;
@@ -63,12 +72,24 @@ host_choose(const struct host_kind *kind)
 	}
 }
 
-int
-host_run_group(const struct CMUnitTest *tests, size_t count)
+bool
+host_is_ambient(void)
 {
-	const struct host_kind *only = host_chosen();
+	if (chosen == NULL && named() != NULL) {
+		host_choose(named());
+		is_ambient = true;
+	}
+	return is_ambient;
+}
+
+int
+host_run_group(const struct CMUnitTest *tests, size_t count, bool natively_too)
+{
+	const struct host_kind *only = named();
 	int failed = 0;
 
+	if (natively_too && only == NULL)
+		failed = _cmocka_run_group_tests("native", tests, count, NULL, NULL);
 	for (size_t i = 0; host_kinds[i] != NULL; i++) {
 		if (only != NULL && host_kinds[i] != only)
 			continue;
@@ -113,6 +134,12 @@ host_attach(struct host *host, struct rota_context *ctx, struct rota_dispatchvar
 	return r;
 }
 
+bool
+host_is_running(void)
+{
+	return is_running;
+}
+
 void
 host_settle(void)
 {
@@ -155,7 +182,9 @@ run(struct host *host, rota_time longest)
 	uint64_t handlers = host->meter.handlers;
 	bool may_be_empty = chosen->is_eager || is_for_time(host);
 
+	is_running = true;
 	chosen->run(longest);
+	is_running = false;
 	if (host->meter.turns > turns && host->meter.handlers == handlers && !may_be_empty &&
 		host->result == ROTA_CONTINUE)
 		host->empty++;

@@ -52,17 +52,24 @@ extern const struct host_kind host_glib;
 extern const struct host_kind host_uv;
 extern const struct host_kind host_event;
 
-/* The chosen one: the environment's, until host_choose. NULL: none. */
+/* The chosen one; NULL: none. */
 const struct host_kind *host_chosen(void);
 void host_choose(const struct host_kind *kind);
 
 /*
- * Runs the tests under each host, or the one that the environment names, as a group with the host's
- * name. What cmocka_run_group_tests returns, of all.
+ * Whether tests that know nothing of hosts are to be run under one: the environment says so, and
+ * the program has chosen none itself.
  */
-#define host_run_tests(tests) host_run_group(tests, sizeof(tests) / sizeof(tests)[0])
+bool host_is_ambient(void);
+
+/*
+ * Runs the tests under each host, or the one that the environment names, as a group of its name; or
+ * first as they are, and then so. What cmocka_run_group_tests returns, of all.
+ */
+#define host_run_tests(tests) host_run_group(tests, sizeof(tests) / sizeof(tests)[0], false)
+#define host_run_tests_too(tests) host_run_group(tests, sizeof(tests) / sizeof(tests)[0], true)
 struct CMUnitTest;
-int host_run_group(const struct CMUnitTest *tests, size_t count);
+int host_run_group(const struct CMUnitTest *tests, size_t count, bool natively_too);
 
 /* Whether contexts have no descriptor to be grafted by: libev is on poll or select. */
 bool host_is_impossible(void);
@@ -89,6 +96,9 @@ void host_detach(struct host *host);
  * longest. A cause for a turn that it does not see is a failure. Returns result.
  */
 int host_wait(struct host *host, rota_time longest);
+
+/* Whether this is called by the loop. */
+bool host_is_running(void);
 
 /* Whether there is a cause for a turn now. */
 bool host_is_woken(struct host *host);

@@ -21,15 +21,23 @@ static struct hosted {
 	pid_t pid;
 } all[CONTEXTS];
 
-/* NULL for a context that waits by itself. */
 static struct hosted *
-hosted_of(struct rota_context *ctx)
+find(const struct rota_context *ctx)
 {
 	for (int i = 0; i < CONTEXTS; i++) {
 		if (all[i].host.ctx == ctx)
-			return all[i].pid == getpid() ? &all[i] : NULL;
+			return &all[i];
 	}
 	return NULL;
+}
+
+/* NULL for a context that waits by itself. */
+static struct hosted *
+hosted_of(const struct rota_context *ctx)
+{
+	struct hosted *hosted = find(ctx);
+
+	return hosted != NULL && hosted->pid == getpid() ? hosted : NULL;
 }
 
 /* False if it cannot be. */
@@ -45,28 +53,24 @@ graft(struct hosted *hosted, struct rota_context *ctx)
 void
 hosted_open(struct rota_context *ctx)
 {
-	struct hosted *hosted = NULL;
+	struct hosted *hosted = find(NULL);
 
-	if (host_chosen() == NULL)
-		return;
-	for (int i = 0; i < CONTEXTS; i++) {
-		if (all[i].host.ctx == NULL)
-			hosted = &all[i];
-	}
-	if (hosted != NULL && !graft(hosted, ctx))
+	if (host_chosen() != NULL && hosted != NULL && !graft(hosted, ctx))
 		hosted->host.ctx = NULL;
 }
 
 int
 hosted_context_free(struct rota_context *ctx)
 {
-	struct hosted *hosted = hosted_of(ctx);
+	struct hosted *hosted = ctx != NULL ? find(ctx) : NULL;
 	int r = rota_context_free(ctx);
 
-	if (r >= 0 && ctx != NULL && hosted != NULL) {
-		hosted->host.ctx = NULL;
-		host_settle();
-	}
+	if (r < 0 || hosted == NULL)
+		return r;
+	hosted->host.ctx = NULL;
+	if (hosted->pid != getpid())
+		host_chosen()->forked();
+	host_settle();
 	return r;
 }
 

@@ -6,6 +6,7 @@
 #include <rota/iterate.h>
 
 #include "fixture.h"
+#include "host.h"
 #include "recording_context.h"
 #include "trace.h"
 
@@ -530,5 +531,5 @@ main(void)
 		recording_test(turn__one__is_begin_and_end_with_the_timeout_as_left),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return host_run_tests_too(tests);
 }

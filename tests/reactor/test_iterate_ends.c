@@ -10,6 +10,7 @@
 #include <rota/errors.h>
 
 #include "fixture.h"
+#include "host.h"
 #include "recording_context.h"
 #include "sim_context.h"
 #include "trace.h"
@@ -369,5 +370,5 @@ main(void)
 		fixture_test_simulated(deadline__nearer_than_timeout__ends_the_wait),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return host_run_tests_too(tests);
 }

@@ -5,9 +5,12 @@
  */
 #include "recording_context.h"
 
+#include <errno.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "fixture.h"
+#include "host.h"
 #include "trace.h"
 
 struct recording *
@@ -16,10 +19,25 @@ recording_of(struct rota_context *ctx)
 	return rota_context_own(ctx);
 }
 
+/* For hosts it is always ready. */
+static int
+recording_open(struct rota_context *ctx, void *argument)
+{
+	(void)argument;
+	recording_of(ctx)->fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+	return recording_of(ctx)->fd >= 0 ? 0 : -ENOMEM;
+}
+
 static void
 recording_free(struct rota_context *ctx)
 {
-	(void)ctx;
+	close(recording_of(ctx)->fd);
+}
+
+static int
+recording_fd(struct rota_context *ctx)
+{
+	return recording_of(ctx)->fd;
 }
 
 static int
@@ -28,6 +46,9 @@ recording_dispatch_once(struct rota_context *ctx, rota_time timeout,
 {
 	struct recording *recording = recording_of(ctx);
 
+	/* A host has waited already, for as long as the loop's values say. */
+	if (host_is_running())
+		timeout = vars->timeout;
 	trace("dispatch:%lld", (long long)(timeout / ROTA_SECOND));
 	recording->timeout = timeout;
 	recording->error_in_handler = error_in_handler;
@@ -72,12 +93,14 @@ recording_now(struct rota_context *ctx)
 
 const struct rota_context_ops recording_context_ops = {
 	.own_size = sizeof(struct recording),
+	.open = recording_open,
 	.free = recording_free,
 	.dispatch_once = recording_dispatch_once,
 	.wait = recording_wait,
 	.watch = recording_watch,
 	.unwatch = recording_unwatch,
 	.now = recording_now,
+	.fd = recording_fd,
 };
 
 int
@@ -88,6 +111,7 @@ recording_setup(void **state)
 	alarm(60);
 	trace_clear();
 	assert_int_equal(rota_context_make(&recording_context_ops, NULL, &ctx), 0);
+	hosted_open(ctx);
 	*state = ctx;
 	return 0;
 }

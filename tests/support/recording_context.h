@@ -20,6 +20,8 @@ struct recording {
 	rota_error_fn *error_in_handler;
 	struct rota_dispatchvars *vars;
 	struct rota_dispatchvars values; /* what these were then */
+
+	int fd; /* its own */
 };
 
 extern const struct rota_context_ops recording_context_ops;
