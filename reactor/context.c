@@ -239,9 +239,9 @@ earlier(rota_time a, rota_time b)
 }
 
 rota_time
-rota__context_deadline(struct rota_context *ctx, struct rota_dispatchvars *vars)
+rota__context_deadline(const struct rota_context *ctx, struct rota_dispatchvars *vars,
+	rota_time now)
 {
-	rota_time now = rota_context_now(ctx);
 	rota_time deadline;
 
 	if (vars->begun == ROTA__NOT_ASKED)
@@ -264,7 +264,7 @@ rota__context_announce(struct rota_context *ctx, rota_time deadline)
 rota_time
 rota_context_next_deadline(struct rota_context *ctx, struct rota_dispatchvars *vars)
 {
-	rota_time deadline = rota__context_deadline(ctx, vars);
+	rota_time deadline = rota__context_deadline(ctx, vars, rota_context_now(ctx));
 
 	/* A graft has its own observer, which must not miss what somebody else was told. */
 	if (!rota__graft_is_attached(ctx))
@@ -290,4 +290,15 @@ rota__context_tell_nearer(struct rota_context *ctx, rota_time when)
 		return;
 	ctx->change_told = true;
 	ctx->on_change(ctx, ctx->on_change_userdata);
+}
+
+void
+rota__context_compare(struct rota_context *ctx)
+{
+	bool is_now = (ctx->work & ROTA__IS_STOPPING) != 0 || rota__context_has_work(ctx);
+
+	if (rota__graft_is_attached(ctx))
+		rota__graft_turned(ctx);
+	else
+		rota__context_nearer(ctx, is_now ? INT64_MIN : rota__timers_next(&ctx->timers));
 }

@@ -188,8 +188,14 @@ int rota__context_make(const struct rota_context_ops *ops, const struct rota_sys
 	void *argument, struct rota_context **ret_ctx);
 
 /* rota_context_next_deadline; then the observer is told of what is nearer than that deadline. */
-rota_time rota__context_deadline(struct rota_context *ctx, struct rota_dispatchvars *vars);
+rota_time rota__context_deadline(const struct rota_context *ctx, struct rota_dispatchvars *vars,
+	rota_time now);
 void rota__context_announce(struct rota_context *ctx, rota_time deadline);
+
+/*
+ * After turns that a host did not take itself: tells its observer if the deadline has come nearer.
+ */
+void rota__context_compare(struct rota_context *ctx);
 
 void rota__context_tell_nearer(struct rota_context *ctx, rota_time when);
 
@@ -199,18 +205,6 @@ rota__context_nearer(struct rota_context *ctx, rota_time when)
 {
 	if (ctx->on_change != NULL)
 		rota__context_tell_nearer(ctx, when);
-}
-
-/*
- * After turns that a host did not take itself: tells its observer if the deadline has come nearer.
- */
-static inline void
-rota__context_compare(struct rota_context *ctx)
-{
-	bool is_now = (ctx->work & ROTA__IS_STOPPING) != 0 || rota__context_has_work(ctx);
-
-	ctx->touched = true;
-	rota__context_nearer(ctx, is_now ? INT64_MIN : rota__timers_next(&ctx->timers));
 }
 
 void rota__context_flush_hosted(struct rota_context *ctx);
@@ -296,7 +290,7 @@ void rota__meter_turn(struct rota_context *ctx, uint64_t handlers);
 
 /* graft.c */
 bool rota__graft_is_attached(const struct rota_context *ctx);
-/* A turn was taken, perhaps by somebody else than the graft: then the host has to look again. */
+/* Turns were taken; unless the graft took them, its host has to look again. */
 void rota__graft_turned(struct rota_context *ctx);
 /* The context is freed: its graft is removed, if it is there still. */
 void rota__graft_forget(struct rota_context *ctx);

@@ -30,7 +30,7 @@ struct rota_graft {
 	int result;       /* what the last half of a turn returned */
 	bool is_attached; /* until it has ended or was removed */
 	bool is_begun;    /* it holds a begun turn */
-	bool is_waking;   /* and is about to end it and to begin the next */
+	bool is_busy;     /* ending it, or beginning one */
 	unsigned holds;
 	max_align_t own[];
 };
@@ -74,30 +74,34 @@ rota_graft_is_in_turn(const struct rota_graft *graft)
 rota_time
 rota_graft_timeout(struct rota_graft *graft)
 {
+	struct rota_context *ctx = graft->ctx;
+	rota_time now;
 	rota_time deadline;
-	rota_time left;
 
-	if (!graft->is_begun)
-		return 0;
 	if (rota_graft_is_in_turn(graft))
 		return ROTA_NEVER;
-	deadline = rota__context_deadline(graft->ctx, graft->vars);
+	if (!graft->is_begun)
+		return 0;
+	now = ctx->ops->now(ctx);
+	deadline = rota__context_deadline(ctx, graft->vars, now);
 	if (deadline == ROTA_NEVER)
 		return ROTA_NEVER;
-	left = rota__time_add(deadline, -rota_context_now(graft->ctx));
-	if (left > LONGEST_TIMEOUT)
-		return LONGEST_TIMEOUT;
-	return left > 0 ? left : 0;
+	if (deadline <= now)
+		return 0;
+	return deadline - now < LONGEST_TIMEOUT ? deadline - now : LONGEST_TIMEOUT;
 }
 
 /* Tells the host to ask for the timeout, and itself to be told when that will have changed. */
 static void
 look(struct rota_graft *graft)
 {
-	if (!graft->is_attached || graft->ops->look == NULL)
+	struct rota_context *ctx = graft->ctx;
+
+	if (!graft->is_attached || graft->ops->look == NULL || rota_graft_is_in_turn(graft))
 		return;
-	if (graft->is_begun && !rota_graft_is_in_turn(graft))
-		rota__context_announce(graft->ctx, rota__context_deadline(graft->ctx, graft->vars));
+	if (graft->is_begun)
+		rota__context_announce(ctx,
+			rota__context_deadline(ctx, graft->vars, ctx->ops->now(ctx)));
 	graft->ops->look(graft);
 }
 
@@ -158,9 +162,9 @@ rota_graft_wake(struct rota_graft *graft, bool is_readable)
 		return;
 	rota_graft_hold(graft);
 	if (has_cause(graft, is_readable)) {
-		graft->is_waking = true;
+		graft->is_busy = true;
 		take_turn(graft);
-		graft->is_waking = false;
+		graft->is_busy = false;
 		graft->ctx->touched = false;
 	}
 	if (graft->is_attached && graft->result != ROTA_CONTINUE)
@@ -222,7 +226,9 @@ rota_graft_make(const struct rota_graft_ops *ops, struct rota_context *ctx,
 	graft->is_attached = true;
 	ctx->graft = graft;
 	*ret_graft = graft;
+	graft->is_busy = true;
 	begin(graft);
+	graft->is_busy = false;
 	look(graft);
 	return 0;
 }
@@ -236,8 +242,10 @@ rota__graft_is_attached(const struct rota_context *ctx)
 void
 rota__graft_turned(struct rota_context *ctx)
 {
-	if (rota__graft_is_attached(ctx) && !ctx->graft->is_waking)
-		rota__context_compare(ctx);
+	if (!rota__graft_is_attached(ctx) || ctx->graft->is_busy)
+		return;
+	ctx->touched = true;
+	look(ctx->graft);
 }
 
 void

@@ -113,6 +113,8 @@ rota_turn_begin(struct rota_context *ctx, struct rota_dispatchvars *vars)
 		return -EDEADLK;
 	r = begin(ctx, vars);
 	leave(ctx);
+	if (ctx->graft != NULL)
+		rota__graft_turned(ctx);
 	return r;
 }
 

@@ -19,15 +19,14 @@ struct own {
 	struct event *readable;
 	struct event *timeout;
 	rota_time armed; /* when timeout is due, in whole milliseconds */
-	bool is_coarse;  /* the base's clock: it ended a timeout too early */
 };
 
 static rota_time
-read_clock(clockid_t clock)
+read_clock(void)
 {
 	struct timespec now;
 
-	clock_gettime(clock, &now);
+	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * ROTA_SECOND + now.tv_nsec;
 }
 
@@ -46,20 +45,18 @@ on_timeout(evutil_socket_t fd, short events, void *userdata)
 
 	(void)fd;
 	(void)events;
-	own->is_coarse |= read_clock(CLOCK_MONOTONIC) < own->armed;
 	own->armed = NOT_ARMED;
 	rota_graft_wake(userdata, false);
 }
 
 /*
  * In whole milliseconds, so that turns in quick succession leave the event alone. libevent counts
- * from when it last looked at the clock, and usually (without EVENT_BASE_FLAG_PRECISE_TIMER) at one
- * that lags behind by up to a tick.
+ * from when it last looked at the clock.
  */
 static void
 arm(struct own *own, rota_time left)
 {
-	rota_time now = read_clock(CLOCK_MONOTONIC);
+	rota_time now = read_clock();
 	rota_time due = NOW;
 	struct timeval wait;
 
@@ -70,8 +67,6 @@ arm(struct own *own, rota_time left)
 	own->armed = due;
 	if (left > 0)
 		left = due - now + ROTA_MICROSECOND - 1;
-	if (left > 0 && own->is_coarse)
-		left += now - read_clock(CLOCK_MONOTONIC_COARSE);
 	wait.tv_sec = left / ROTA_SECOND;
 	wait.tv_usec = left % ROTA_SECOND / ROTA_MICROSECOND;
 	event_base_update_cache_time(own->base);

@@ -21,8 +21,8 @@ struct own {
 };
 
 /*
- * A handler of the context may run the loop (with rota_wait in a callback of GLib's around it):
- * what is readable then has to wait, and poll(2) would tell of it again and again.
+ * A handler of the context may run the loop: what is readable then has to wait, and poll(2) would
+ * tell of it again and again.
  */
 static void
 watch(struct source *source, gboolean is_watched)
@@ -88,6 +88,8 @@ glib_attach(struct rota_graft *graft, void *host, int fd)
 	own->source->watch = g_source_add_unix_fd(&own->source->source, fd, G_IO_IN);
 	own->source->is_watched = TRUE;
 	g_source_set_name(&own->source->source, "rota");
+	/* Or GLib takes the descriptor out for each dispatch, and wakes itself for that, twice. */
+	g_source_set_can_recurse(&own->source->source, TRUE);
 	g_source_attach(&own->source->source, own->host);
 	return 0;
 }

@@ -20,6 +20,10 @@ struct event_base;
  * that links both by hand names libevent first (-levent_core -lrota-event -lrota), as pkg-config
  * rota-event does; -ELIBBAD, and nothing is done, when it was the other way round.
  *
+ * libevent's clock has ticks of some milliseconds unless the base was made with
+ * EVENT_BASE_FLAG_PRECISE_TIMER; timers of ctx are late by that, and libevent may wake up more than
+ * once for one.
+ *
  * libevent cannot be asked to look at something before each wait. So when the next timer of ctx is
  * stopped between turns, the host still wakes up for it, once; no turn is taken then.
  */

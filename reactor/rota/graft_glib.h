@@ -18,8 +18,8 @@ struct _GSource;
  * G_PRIORITY_DEFAULT. vars, on_end, userdata and the result are those of rota_graft_make. The graft
  * keeps a reference to host until it ends or is removed.
  *
- * Thread that owns host. GLib does not call a source inside itself: where a handler of Rota runs a
- * loop of its own (a modal dialogue), the context rests until that returns.
+ * Thread that owns host. Where a handler of Rota runs the loop itself (a modal dialogue), the
+ * context rests until that returns, as turns do not nest.
  */
 ROTA_API int rota_graft_glib(struct rota_context *ctx, struct rota_dispatchvars *vars,
 	struct _GMainContext *host, rota_graft_end_fn *on_end, void *userdata,

@@ -88,6 +88,9 @@ host_run_group(const struct CMUnitTest *tests, size_t count, bool natively_too)
 	const struct host_kind *only = named();
 	int failed = 0;
 
+	for (size_t i = 0; host_kinds[i] != NULL; i++)
+		host_choose(host_kinds[i]);
+	host_choose(NULL);
 	if (natively_too && only == NULL)
 		failed = _cmocka_run_group_tests("native", tests, count, NULL, NULL);
 	for (size_t i = 0; host_kinds[i] != NULL; i++) {
