@@ -4,12 +4,18 @@
 import os
 import subprocess
 import tempfile
+import time
+from contextlib import ExitStack
 
-from harness import SERVERS, BenchError, Load, echo_server
+from harness import HOSTED, SERVERS, BenchError, Load, echo_server
 from row import (TRUST, Column, Figure, Row, Skipped, cost, in_rounds, memory_per_connection,
                  need_descriptors)
 
 ACTIVE = 64
+
+# How an echo server is written for each host by who has no Rota.
+IDIOM_OF = {'rota-in-glib': 'gsocket', 'rota-in-libuv': 'libuv-write',
+            'rota-in-libevent': 'libevent'}
 
 
 def exchange(programs, cores, name, seconds, **options):
@@ -44,6 +50,54 @@ class Echo(EchoRow):
         warmup = self.warmup // (10 if settings.quick else 1)
         return in_rounds(settings.rounds, servers, lambda name: exchange(
             programs, cores, name, settings.seconds, warmup=warmup, **self.options))
+
+
+class Hosts(Echo):
+    """The same under the hosts that can take a context's turns, beside what is usual in each."""
+
+    title = 'echo of 64 B, 64 connections, under each host and in its own idiom'
+    servers = ('rota', *HOSTED, *IDIOM_OF.values())
+    ratios = ('rota-native', *IDIOM_OF.values())
+    figures = (
+        *(Figure('ratio', 1.15, 'rota-native', server=host) for host in HOSTED
+          if host != 'rota-native'),
+        *(Figure('below', 1.00, idiom, server=host) for host, idiom in IDIOM_OF.items()))
+
+    def __init__(self):
+        super().__init__(self.title, self.figures, warmup=30000, size=64, depth=1)
+
+
+class IdleHosts(Row):
+    """How often a program wakes up that has nothing to do. All of them are silent at once."""
+
+    rounds = 2
+    title = 'wake-ups in 10 s of silence, 64 connections open after one echo'
+    key = 'wakeups'
+    unit = 'voluntary switches'
+    form = '.0f'
+    servers = Hosts.servers
+    ratios = ()
+    columns = (Column('cpu_us', 'us of CPU'),)
+    figures = tuple(Figure('value', 0, server=host) for host in HOSTED)
+    silence = 10  # seconds; turns have a timeout of 30
+
+    def measure(self, programs, cores, servers, settings):
+        return [self.one(programs, cores, servers, settings) for _ in range(settings.rounds)]
+
+    def one(self, programs, cores, servers, settings):
+        with ExitStack() as stack:
+            running = {name: stack.enter_context(echo_server(programs, name, cores))
+                       for name in servers}
+            loads = [stack.enter_context(Load(programs, cores, server, idle=ACTIVE, active=0,
+                                              size=64)) for server in running.values()]
+            before = {name: server.usage_at_rest() for name, server in running.items()}
+            time.sleep(self.silence / (10 if settings.quick else 1))
+            after = {name: server.usage() for name, server in running.items()}
+            for load in loads:
+                load.measure()  # Finds all of them still open and nothing unread.
+        return {name: {'wakeups': after[name]['switches'] - before[name]['switches'],
+                       'cpu_us': (after[name]['cpu'] - before[name]['cpu']) / 1000}
+                for name in servers}
 
 
 class IdleMemory(EchoRow):

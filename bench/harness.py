@@ -29,6 +29,17 @@ SERVERS = {
     'libuv-try-write': 'echo-uv-try-write',
 }
 
+# What grafts are measured against: the same program on Rota's own loop, then under each host, with
+# the argument by which it is told, and the way in which programs of GLib are written.
+HOSTED = {
+    'rota-native': 'native',
+    'rota-in-poll': 'poll',
+    'rota-in-glib': 'glib',
+    'rota-in-libuv': 'uv',
+    'rota-in-libevent': 'event',
+}
+IDIOMS = {'gsocket': 'echo-gsocket'}
+
 # libevent is told by a variable to collect changes of interest before it gives them to epoll.
 ENVIRONMENT = {'libevent-changelist': {'EVENT_EPOLL_USE_CHANGELIST': '1'}}
 
@@ -85,10 +96,15 @@ class Programs:
         """Returns the command of a server that listens on any free port of 127.0.0.1."""
         if name == 'rota':
             return [self.rota, 'server', '--listen', '127.0.0.1:0']
-        return [self.bench(os.path.join('peers', SERVERS[name])), '0']
+        if name in HOSTED:
+            return [self.bench('hosted-echo'), HOSTED[name], '0']
+        return [self.bench(os.path.join('peers', {**SERVERS, **IDIOMS}[name])), '0']
 
     def has(self, name):
-        return os.access(self.server(name)[0], os.X_OK)
+        host = HOSTED.get(name, 'native')
+        library = os.path.join(self.build, f'librota-{host}.la')
+        is_there = host in ('native', 'poll') or os.path.exists(library)
+        return is_there and os.access(self.server(name)[0], os.X_OK)
 
     def refuse_instrumented(self):
         """Sanitizers and coverage change what is measured, so figures of such a build lie."""

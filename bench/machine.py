@@ -7,7 +7,7 @@ import platform
 import subprocess
 import sys
 
-PACKAGES = ('libc6', 'libev4', 'libevent-2.1-7', 'libuv1', 'gcc', 'valgrind', 'nginx',
+PACKAGES = ('libc6', 'libev4', 'libevent-2.1-7', 'libglib2.0-0', 'libuv1', 'gcc', 'valgrind', 'nginx',
             'libnginx-mod-stream', 'haproxy', 'hitch', 'stunnel4', 'libssl3')
 
 

@@ -29,7 +29,7 @@ class Judged:
         self.figure = figure
         self.value = value
         self.floor = floor
-        self.met = None if value is None else value <= figure.limit
+        self.met = None if value is None else figure.is_met(value)
 
     def text(self):
         form = '.1f' if self.figure.limit > 10 else '.3f'
@@ -67,7 +67,7 @@ class Result:
             return None
         if figure.kind == 'value':
             return median(self.values(server))
-        if figure.kind == 'ratio':
+        if figure.kind in ('ratio', 'below'):
             ratios = [self.ratio(server, peer) for peer in figure.peers]
             return None if None in ratios else max(ratios)
         if any(peer not in self.servers for peer in figure.peers):
@@ -77,7 +77,7 @@ class Result:
 
     def judge(self, figure):
         floor = self.compare('epoll', figure) if figure.kind == 'ratio' else None
-        return Judged(self.name, figure, self.compare('rota', figure), floor)
+        return Judged(self.name, figure, self.compare(figure.server, figure), floor)
 
     def header(self):
         return (['server', self.row.unit, 'quartiles', *(f'/ {peer}' for peer in self.row.ratios),

@@ -45,12 +45,14 @@ class Row:
 class Figure:
     """A bar for Rota: its value, its ratio to or its difference from a peer, at most `limit`.
 
-    Beside several peers, it is the ratio to the best of them.
+    Beside several peers, it is the ratio to the best of them. `server` is Rota's name in the row,
+    where it has several.
     """
 
-    def __init__(self, kind, limit, peer=None, text=None):
+    def __init__(self, kind, limit, peer=None, text=None, server='rota'):
         self.kind = kind
         self.limit = limit
+        self.server = server
         several = isinstance(peer, tuple)
         self.peers = peer if several else (peer,)
         told = peer
@@ -58,8 +60,14 @@ class Figure:
             best = 'better' if len(peer) == 2 else 'best'
             told = f'the {best} of {", ".join(peer[:-1])} and {peer[-1]}'
         self.text = text or {'ratio': f'at most {limit:.2f} x {told}',
+                             'below': f'below {limit:.2f} x {told}',
                              'difference': f'at most {limit} over {told}',
                              'value': f'at most {limit}'}[kind]
+        if server != 'rota':
+            self.text = f'{server} {self.text}'
+
+    def is_met(self, value):
+        return value < self.limit if self.kind == 'below' else value <= self.limit
 
 
 class Column:

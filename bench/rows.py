@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What is measured: the rows of the benchmark table, and the figures they have to reach."""
 
-from echo_rows import Echo, IdleMemory, Scale, Turn
+from echo_rows import Echo, Hosts, IdleHosts, IdleMemory, Scale, Turn
 from proxy_rows import Bulk, Connections, IdlePairs, Messages
 from row import Figure, Settings
 from tls_rows import Handshakes, TlsBulk, TlsIdlePairs, TlsMessages
@@ -21,6 +21,8 @@ ROWS = {
     'idle-memory': IdleMemory(),
     'scale': Scale(),
     'turn': Turn(),
+    'hosts-64': Hosts(),
+    'hosts-idle': IdleHosts(),
     'proxy-64': Messages(),
     'proxy-connections': Connections(),
     'proxy-bulk': Bulk(),
@@ -37,6 +39,7 @@ ROWS = {
 # Names for several rows.
 GROUPS = {
     'all': list(ROWS),
+    'hosts': [name for name in ROWS if name.startswith('hosts-')],
     'proxy': [name for name in ROWS if name.startswith('proxy-')],
     'tls': [name for name in ROWS if name.startswith('tls-')],
 }
