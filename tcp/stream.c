@@ -382,20 +382,24 @@ rota__stream_attend(struct rota_stream *stream)
 		derive_interest(stream);
 }
 
-/* Open, with nothing kept, queued or due, as it mostly is: then there is nothing to attend to. */
+/*
+ * Open, with nothing kept, queued or due, as it mostly is: then there is nothing to attend to. What
+ * the stream knows is asked first, its transport last.
+ */
 static bool
 is_at_rest(const struct rota_stream *stream)
 {
 	const unsigned harmless = ROTA__RELAYED | ROTA__SPLICED | ROTA__VISITED;
 	const struct rota__transport_ops *ops = stream->transport->ops;
 
+	if (stream->state != ROTA__OPEN || (stream->flags & ~harmless) != 0 ||
+		stream->input != NULL || stream->output != NULL ||
+		stream->target.interest != ROTA_READABLE)
+		return false;
 	/* A read that has to write first waits for something else. */
 	if (ops->interest != NULL && ops->interest(stream, ROTA_READABLE) != ROTA_READABLE)
 		return false;
-	return stream->state == ROTA__OPEN && (stream->flags & ~harmless) == 0 &&
-		stream->input == NULL && stream->output == NULL &&
-		stream->target.interest == ROTA_READABLE &&
-		!rota__transport_has_more(stream->transport, stream);
+	return !rota__transport_has_more(stream->transport, stream);
 }
 
 static int
