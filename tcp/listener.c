@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Listeners: accepting, not accepting for a while, and going on. The listening socket itself is
- * made in listen.c.
+ * made in listen.c, and how listeners end is in listener_close.c.
  *
  * A listener that is open is watched exactly while it has no reason not to accept. Whatever takes a
  * reason away outside of its own handlers starts the timer, which goes on in a turn.
  */
-#include "listener.h"
+#include "listener_state.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <syslog.h>
 
 #include <rota/errors.h>
@@ -18,7 +17,6 @@
 #include "admission.h"
 #include "adopt.h"
 #include "allocator.h"
-#include "listen.h"
 #include "options.h"
 #include "stream.h"
 #include "tls.h"
@@ -36,29 +34,8 @@
 /* Those that are over when rota__listeners_descriptor_closed says so, perhaps. */
 #define BY_OTHERS (BY_SHORTAGE | BY_HANDSHAKES)
 
-struct rota_listener {
-	struct rota_target target; /* its descriptor is -1 once it is closed */
-	/* ends a pause; always running, so that it cannot fail to start */
-	struct rota_timer timer;
-	struct rota_link link;
-	struct rota_context *ctx;
-	struct rota__options *options;
-	const struct rota_listener_handlers *handlers;
-	void *userdata;
-	struct rota_admission *admission; /* NULL: without limits */
-	size_t handshakes;                /* of TLS, at most at once */
-	rota_time pause;                  /* the last one for a shortage; 0: there is none */
-	unsigned paused;                  /* reasons */
-	enum rota_reason reason;
-	int error;
-	bool limit_is_told; /* since somebody last found room */
-	bool is_dropped;
-	struct rota__listening listening;
-};
-
-/* Keeps count of those whom others have to tell that there is room again. */
-static void
-set_paused(struct rota_listener *listener, unsigned paused)
+void
+rota__listener_set_paused(struct rota_listener *listener, unsigned paused)
 {
 	unsigned changed = listener->paused ^ paused;
 	bool waited = (listener->paused & BY_OTHERS) != 0;
@@ -71,32 +48,11 @@ set_paused(struct rota_listener *listener, unsigned paused)
 		rota__admission_wait(listener->admission, (paused & BY_LIMIT) != 0);
 }
 
-static void
-finish(struct rota_listener *listener, enum rota_reason reason, int error)
-{
-	struct rota__tcp *tcp = rota__tcp(listener->ctx);
-
-	if (listener->target.fd < 0)
-		return;
-	listener->reason = reason;
-	listener->error = error;
-	set_paused(listener, 0);
-	rota_timer_stop(listener->ctx, &listener->timer);
-	rota_target_stop(listener->ctx, &listener->target);
-	rota__listening_close(&listener->listening, listener->ctx->sys, listener->target.fd,
-		listener->is_dropped);
-	listener->target.fd = -1;
-	rota__listeners_descriptor_closed(listener->ctx);
-	rota__list_remove(&listener->link);
-	rota__list_append(&tcp->ended_listeners, &listener->link);
-	rota__tcp_note_work(listener->ctx);
-}
-
 /* One more reason. To watch less cannot fail. */
 static void
 pause_by(struct rota_listener *listener, unsigned reason)
 {
-	set_paused(listener, listener->paused | reason);
+	rota__listener_set_paused(listener, listener->paused | reason);
 	(void)rota_target_set_interest(listener->ctx, &listener->target, 0);
 }
 
@@ -206,7 +162,7 @@ may_accept_next(struct rota_listener *listener, int error)
 	case EINVAL:
 	case ENOTSOCK:
 	case EFAULT:
-		finish(listener, ROTA_REASON_SYSTEM, -error);
+		rota__listener_finish(listener, ROTA_REASON_SYSTEM, -error);
 		return false;
 	default:
 		/*
@@ -266,7 +222,7 @@ on_ready(struct rota_context *ctx, struct rota_target *target, unsigned events)
 
 	(void)ctx;
 	if ((events & ROTA_LOST) != 0)
-		finish(listener, ROTA_REASON_SYSTEM, -ENOMEM);
+		rota__listener_finish(listener, ROTA_REASON_SYSTEM, -ENOMEM);
 	accept_some(listener);
 	return 0;
 }
@@ -283,7 +239,7 @@ on_resume(struct rota_context *ctx, struct rota_timer *timer)
 		left |= BY_LIMIT;
 	if ((listener->paused & BY_HANDSHAKES) != 0 && has_enough_handshakes(listener))
 		left |= BY_HANDSHAKES;
-	set_paused(listener, left);
+	rota__listener_set_paused(listener, left);
 	if (left != 0)
 		return 0;
 	if (rota_target_set_interest(ctx, &listener->target, ROTA_READABLE) < 0)
@@ -320,14 +276,6 @@ make(struct rota_context *ctx, const struct rota_listener_options *options,
 	rota_timer_init(&listener->timer, on_resume);
 	*ret_listener = listener;
 	return 0;
-}
-
-static void
-dispose(struct rota_listener *listener)
-{
-	rota__options_unref(listener->options);
-	rota__admission_unref(listener->admission);
-	rota__free(listener);
 }
 
 static bool
@@ -368,7 +316,7 @@ rota_listen_address(struct rota_context *ctx, const struct rota_address *address
 		return r;
 	fd = rota__listening_open(&listener->listening, ctx->sys, address, options);
 	if (fd < 0) {
-		dispose(listener);
+		rota__listener_free(listener);
 		return fd;
 	}
 	rota_target_init(&listener->target, &listener_target_ops, fd);
@@ -380,7 +328,7 @@ rota_listen_address(struct rota_context *ctx, const struct rota_address *address
 		/* An inherited descriptor is still the caller's. */
 		if (address->fd < 0)
 			rota__listening_close(&listener->listening, ctx->sys, fd, false);
-		dispose(listener);
+		rota__listener_free(listener);
 		return r;
 	}
 	rota__list_append(&tcp->listeners, &listener->link);
@@ -402,12 +350,6 @@ rota_listen(struct rota_context *ctx, const char *text, const struct rota_listen
 }
 
 void
-rota_listener_close(struct rota_listener *listener)
-{
-	finish(listener, ROTA_REASON_LOCAL, 0);
-}
-
-void
 rota_listener_pause(struct rota_listener *listener)
 {
 	if (listener->target.fd >= 0)
@@ -419,7 +361,7 @@ rota_listener_resume(struct rota_listener *listener)
 {
 	if ((listener->paused & BY_USER) == 0)
 		return;
-	set_paused(listener, listener->paused & ~BY_USER);
+	rota__listener_set_paused(listener, listener->paused & ~BY_USER);
 	if (listener->paused == 0)
 		rota__timer_restart(listener->ctx, &listener->timer,
 			rota_context_now(listener->ctx));
@@ -461,80 +403,6 @@ struct rota_context *
 rota_listener_context(const struct rota_listener *listener)
 {
 	return listener->ctx;
-}
-
-static void
-call_on_close(struct rota_listener *listener)
-{
-	char error[96];
-	char text[160];
-	const struct rota_close_info why = {
-		.phase = ROTA_PHASE_OPEN,
-		.reason = listener->reason,
-		.error = listener->error,
-		.text = text,
-	};
-
-	if (listener->error != 0)
-		snprintf(text, sizeof text, "listener ended: %s",
-			rota_strerror(listener->error, error, sizeof error));
-	else
-		snprintf(text, sizeof text, "listener closed");
-	listener->handlers->on_close(listener, &why, listener->userdata);
-}
-
-void
-rota__listeners_deliver(struct rota__tcp *tcp)
-{
-	struct rota_link *link;
-
-	rota__list_prepend_all(&tcp->delivered_listeners, &tcp->ended_listeners);
-	while ((link = rota__list_pop(&tcp->delivered_listeners)) != NULL) {
-		struct rota_listener *listener =
-			rota_container_of(link, struct rota_listener, link);
-
-		if (!listener->is_dropped && listener->handlers->on_close != NULL) {
-			call_on_close(listener);
-			(void)rota__handler_returned(listener->ctx, "on_close");
-		}
-		dispose(listener);
-	}
-}
-
-static void
-drop_ended(struct rota_link *list)
-{
-	for (struct rota_link *link = list->next; link != list; link = link->next)
-		rota_container_of(link, struct rota_listener, link)->is_dropped = true;
-}
-
-static void
-each_listener(struct rota__tcp *tcp, bool is_dropped)
-{
-	struct rota_link *next;
-
-	for (struct rota_link *link = tcp->listeners.next; link != &tcp->listeners; link = next) {
-		struct rota_listener *listener =
-			rota_container_of(link, struct rota_listener, link);
-
-		next = link->next;
-		listener->is_dropped = is_dropped;
-		finish(listener, ROTA_REASON_LOCAL, 0);
-	}
-}
-
-void
-rota__listeners_close(struct rota__tcp *tcp)
-{
-	each_listener(tcp, false);
-}
-
-void
-rota__listeners_drop(struct rota__tcp *tcp)
-{
-	drop_ended(&tcp->ended_listeners);
-	drop_ended(&tcp->delivered_listeners);
-	each_listener(tcp, true);
 }
 
 void
