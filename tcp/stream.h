@@ -7,7 +7,8 @@
  *
  *   stream.c         making, opening, attending, timeouts, and the simple calls
  *   stream_input.c   reading, offering, keeping
- *   stream_output.c  sending, gathering, queueing, writing
+ *   stream_output.c  sending, gathering
+ *   stream_queue.c   queueing, writing
  *   stream_close.c   every way to end, and on_close
  *   plain.c          the transport that is the socket itself
  *   tls.c            the one that is TLS on it (tls.h)
@@ -246,7 +247,7 @@ rota__input_kept(const struct rota_stream *stream)
 	return stream->input != NULL ? stream->input->len : 0;
 }
 
-/* stream_output.c */
+/* stream_output.c, stream_queue.c */
 
 /* Writes what was gathered, and what is queued. No handler is called. */
 void rota__output_write_gathered(struct rota_stream *stream);
