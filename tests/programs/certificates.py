@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""Certificates for the tests of TLS: an authority, what it signs, and clients that ask by them.
+"""Certificates for the tests of TLS: an authority, what it signs, and who talks by them.
 
 The keys are made by the openssl program, and last for one test.
 """
 
+import contextlib
 import os
 import re
 import socket
 import ssl
 import subprocess
 
-from harness import PATIENCE, Failure, check, needs
+from harness import PATIENCE, Failure, check, check_equal, needs, noise, receive
 
 
 class Authority:
@@ -98,6 +99,25 @@ def open_tls(address, context, name="localhost", session=None, before=b""):
         raise
 
 
+def say(connection, data=b"hello"):
+    connection.sendall(data)
+    check_equal(receive(connection, len(data)), data, "the echo")
+
+
+def say_much(connection, size):
+    """Bytes that do not repeat, in parts: Python's TLS must not send and receive at once."""
+    data = noise(size)
+    for at in range(0, size, 1 << 18):
+        part = data[at:at + (1 << 18)]
+        connection.sendall(part)
+        check(receive(connection, len(part)) == part, "other bytes came back")
+
+
+def end(connection):
+    """Ends TLS and TCP in order."""
+    connection.unwrap().close()
+
+
 def cut(connection):
     """Ends TCP without the end of TLS."""
     socket.socket.shutdown(connection, socket.SHUT_WR)
@@ -113,3 +133,22 @@ def serial(certificate):
 def check_shown(connection, certificate):
     found = connection.getpeercert()["serialNumber"]
     check(found == serial(certificate), f"another certificate was shown than {certificate[0]}")
+
+
+def front(scene, *arguments):
+    """An authority, and a proxy with TLS before an echo."""
+    authority = Authority(scene)
+    _, target = scene.echo()
+    proxy, address = scene.proxy(target, *pair(authority.local()), *arguments)
+    return authority, proxy, address
+
+
+def serve_tls(scene, certificate, handler):
+    """A server of TLS in Python: handler(connection) for each; returns its address."""
+    context = server(certificate)
+
+    def handle(connection):
+        with contextlib.suppress(ssl.SSLError, OSError), \
+                context.wrap_socket(connection, server_side=True) as secure:
+            handler(secure)
+    return scene.serve(handle)
