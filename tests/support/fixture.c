@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <rota/context_ops.h>
@@ -205,6 +206,27 @@ take_turns(struct rota_context *ctx, struct rota_dispatchvars *vars, int turns)
 			r = rota_turn_end(ctx, vars, 0);
 	}
 	return r;
+}
+
+static rota_time
+clock_of(clockid_t id)
+{
+	struct timespec now;
+
+	clock_gettime(id, &now);
+	return now.tv_sec * ROTA_SECOND + now.tv_nsec;
+}
+
+rota_time
+real_time(void)
+{
+	return clock_of(CLOCK_MONOTONIC);
+}
+
+rota_time
+cpu_time(void)
+{
+	return clock_of(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 uint64_t

@@ -60,6 +60,10 @@ int turn_until(struct rota_context *ctx, rota_condition_fn *condition, void *use
 /* Takes so many turns that do not wait, or fewer when the loop ends before; what the last said. */
 int take_turns(struct rota_context *ctx, struct rota_dispatchvars *vars, int turns);
 
+/* The system's clock; how long this process was busy, which is no longer on a busy machine. */
+rota_time real_time(void);
+rota_time cpu_time(void);
+
 /* A seed for what is called name: the environment's ROTA_SEED, or a new one. It is printed. */
 uint64_t make_seed(const char *name);
 

@@ -9,14 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "random.h"
 #include "stream.h"
 
 #define PIECE 65536
-#define STALLED 5 /* seconds without a byte */
+#define STALLED (5 * ROTA_SECOND) /* without a byte */
 
 static bool relays_splice;
 
@@ -220,15 +219,6 @@ flow_receive(struct flow *flow, int fd, size_t most)
 	flow->received += (size_t)n;
 }
 
-static time_t
-real_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
 static size_t
 moved(const struct flow *to_b, const struct flow *to_a)
 {
@@ -238,10 +228,10 @@ moved(const struct flow *to_b, const struct flow *to_a)
 void
 relayed_carry(struct relayed *relayed, struct flow *to_b, struct flow *to_a, size_t most)
 {
-	time_t since = real_seconds();
+	rota_time since = real_time();
 
 	/* TCP may drop what finds no room, and send it again some tenths of a second later. */
-	while ((!to_b->has_ended || !to_a->has_ended) && real_seconds() - since <= STALLED) {
+	while ((!to_b->has_ended || !to_a->has_ended) && real_time() - since <= STALLED) {
 		size_t before = moved(to_b, to_a);
 
 		flow_send(to_b, relayed->peer_a, most);
@@ -250,7 +240,7 @@ relayed_carry(struct relayed *relayed, struct flow *to_b, struct flow *to_a, siz
 		flow_receive(to_b, relayed->peer_b, most);
 		flow_receive(to_a, relayed->peer_a, most);
 		if (moved(to_b, to_a) > before)
-			since = real_seconds();
+			since = real_time();
 	}
 	if (!to_b->has_ended || !to_a->has_ended)
 		fail_msg("to b %zu sent, %zu received of %zu; to a %zu, %zu of %zu", to_b->sent,

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <rota/connect.h>
@@ -20,7 +19,7 @@
 #include "sim_context.h"
 #include "stream.h"
 
-#define REAL_SECONDS 8
+#define MOST_TIME (8 * ROTA_SECOND)
 #define SMALL_BUFFER 4096
 
 static int
@@ -213,23 +212,14 @@ line_settle(struct line *line)
 	}
 }
 
-static time_t
-real_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
 void
 line_take_one(struct line *line, int turns, const char *what, const char *file, int at)
 {
-	static time_t since;
+	static rota_time since;
 
 	if (turns == 0)
-		since = real_seconds();
-	if ((turns & 63) == 63 && real_seconds() - since > REAL_SECONDS) {
+		since = real_time();
+	if ((turns & 63) == 63 && real_time() - since > MOST_TIME) {
 		print_error("%s:%d: it did not come to %s\n", file, at, what);
 		_fail(file, at);
 	}

@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <rota/target.h>
@@ -26,27 +25,6 @@
 #define PINGERS 1000
 #define MANY 9000
 #define BATCH 1000
-
-static rota_time
-clock_of(clockid_t id)
-{
-	struct timespec now;
-
-	clock_gettime(id, &now);
-	return now.tv_sec * ROTA_SECOND + now.tv_nsec;
-}
-
-static rota_time
-cpu_time(void)
-{
-	return clock_of(CLOCK_PROCESS_CPUTIME_ID);
-}
-
-static rota_time
-real_time(void)
-{
-	return clock_of(CLOCK_MONOTONIC);
-}
 
 /* Out of descriptors: a server in a child, with few of them, that answers its parent's questions */
 

@@ -10,7 +10,6 @@
  */
 #include <stdio.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <rota/connect.h>
@@ -27,7 +26,7 @@
 
 #define SEQUENCES 1500
 #define ROUNDS 40
-#define MOST_SECONDS 8
+#define MOST_BUSY (8 * ROTA_SECOND)
 #define STALL (10 * ROTA_SECOND)
 
 static uint64_t sequence; /* the seed of the one that runs; 0: none */
@@ -123,27 +122,17 @@ turn(struct rota_context *ctx)
 	assert_in_range(rota_context_streams(ctx), live, live + 3);
 }
 
-/* Of this process's own time: on a busy machine, bytes that come one by one take their time. */
-static time_t
-busy_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	return now.tv_sec;
-}
-
 /* Takes turns for as long as the condition says, and not for ever. */
 static void
 turn_while(struct rota_context *ctx, bool (*condition)(void))
 {
-	time_t since = busy_seconds();
+	rota_time since = cpu_time();
 
 	for (unsigned i = 1; condition(); i++) {
 		turn(ctx);
 		if (i % 1000 == 0 && are_both_full() && ctx->ops == &sim_context_ops)
 			sim_advance(ctx, STALL);
-		if (i % 64 != 0 || busy_seconds() - since < MOST_SECONDS)
+		if (i % 64 != 0 || cpu_time() - since < MOST_BUSY)
 			continue;
 		party_tell(&client);
 		party_tell(&server);

@@ -10,7 +10,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <rota/timer.h>
@@ -397,15 +396,6 @@ forked__in_a_handler__drops_the_stream_being_called_back(void **state)
 	hang_up(peer);
 }
 
-static rota_time
-clock_of(clockid_t id)
-{
-	struct timespec now;
-
-	clock_gettime(id, &now);
-	return now.tv_sec * ROTA_SECOND + now.tv_nsec;
-}
-
 /* Waits while the peer of a dropped stream talks to the parent: that is none of its business. */
 static bool
 waits_in_peace(struct fixture *fixture, void *argument)
@@ -416,9 +406,9 @@ waits_in_peace(struct fixture *fixture, void *argument)
 	CHECK(rota_context_forked(fixture->ctx, 0) == 0);
 	(void)rota_dispatch_once(fixture->ctx, 0, NULL);
 	CHECK(send(peer, "ping", 4, MSG_NOSIGNAL) == 4);
-	cpu = clock_of(CLOCK_PROCESS_CPUTIME_ID);
+	cpu = cpu_time();
 	CHECK(rota_dispatch_once(fixture->ctx, 200 * ROTA_MILLISECOND, NULL) == 0);
-	cpu = clock_of(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+	cpu = cpu_time() - cpu;
 	CHECK(cpu < 50 * ROTA_MILLISECOND);
 	return frees_all(fixture);
 }

@@ -8,14 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "faulty_sys.h"
 #include "raw.h"
 #include "trace.h"
 
-#define BUSY_SECONDS 20
+#define MOST_BUSY (20 * ROTA_SECOND)
 #define SMALL_BUFFER 4096
 
 struct rota_tls_config *
@@ -295,24 +294,14 @@ tls_line_settle(struct tls_line *line)
 	}
 }
 
-/* Of this process's own time: how busy the machine is, is no fault. */
-static time_t
-busy_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	return now.tv_sec;
-}
-
 void
 tls_line_take_one(struct tls_line *line, int turns, const char *what, const char *file, int at)
 {
-	static time_t since;
+	static rota_time since;
 
 	if (turns == 0)
-		since = busy_seconds();
-	if ((turns & 63) == 63 && busy_seconds() - since > BUSY_SECONDS) {
+		since = cpu_time();
+	if ((turns & 63) == 63 && cpu_time() - since > MOST_BUSY) {
 		print_error("%s:%d: it did not come to %s\n", file, at, what);
 		_fail(file, at);
 	}
