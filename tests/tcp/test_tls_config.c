@@ -14,6 +14,7 @@
 #include "faulty_allocator.h"
 #include "rig.h"
 #include "tls_line.h"
+#include "tls_peers.h"
 
 /* Files */
 
@@ -142,9 +143,7 @@ check_shows_server(struct tls_line *line, const char *asked)
 	line->wish.sni = asked;
 	tls_line_open(line);
 	tls_line_shake(line);
-	assert_int_equal(X509_cmp(SSL_get0_peer_certificate(line->peer.ssl),
-				 certificate_of(CERTIFICATE_SERVER)->x509),
-		0);
+	assert_true(tls_peer_is_shown(&line->peer, CERTIFICATE_SERVER));
 	tls_line_again(line);
 }
 
@@ -243,33 +242,6 @@ config__in_use__cannot_be_changed(void **state)
 
 /* Listeners */
 
-static void
-step_all(struct rota_context *ctx, struct tls_peer *peers, int count)
-{
-	spin(ctx, 1);
-	for (int i = 0; i < count; i++)
-		(void)tls_peer_step(&peers[i]);
-}
-
-static bool
-have_all_received(const struct tls_peer *peers, int count, size_t len)
-{
-	for (int i = 0; i < count; i++) {
-		assert_int_equal(peers[i].end, TLS_PEER_OPEN);
-		if (!peers[i].is_open || peers[i].received_len < len)
-			return false;
-	}
-	return true;
-}
-
-static bool
-shows(const struct tls_peer *peer, enum certificate_kind kind)
-{
-	X509 *shown = SSL_get0_peer_certificate(peer->ssl);
-
-	return shown != NULL && X509_cmp(shown, certificate_of(kind)->x509) == 0;
-}
-
 static struct door *
 open_door(struct rota_context *ctx, struct rota_listener_options *options, size_t count)
 {
@@ -327,25 +299,24 @@ listener__given_another__uses_it_for_those_to_come(void **state)
 	door->on_accept = receive_header_of_third;
 	tls_peer_open(&peers[0], raw_connect(door->text), NULL);
 	while (!peers[0].is_open)
-		step_all(ctx, peers, 1);
+		tls_peers_step(ctx, peers, 1);
 	tls_peer_open(&peers[1], raw_connect(door->text), NULL);
 	peers[1].limit = 50;
 	while (door->accepted < 2)
-		step_all(ctx, peers, 2);
+		tls_peers_step(ctx, peers, 2);
 	tls_peer_open(&peers[2], raw_connect(door->text), NULL);
 	wait_for(ctx, &door->accepted, 3);
 	set_tls(door->listener, CERTIFICATE_OTHER);
 	peers[1].limit = SIZE_MAX;
 	tls_peer_put(&peers[2], header, sizeof header - 1);
 	tls_peer_open(&peers[3], raw_connect(door->text), NULL);
-	while (!have_all_received(peers, 4, 0))
-		step_all(ctx, peers, 4);
+	tls_peers_until(ctx, peers, 4, 0);
 	for (int i = 0; i < 4; i++) {
-		assert_true(shows(&peers[i], i < 3 ? CERTIFICATE_SERVER : CERTIFICATE_OTHER));
+		assert_true(tls_peer_is_shown(&peers[i],
+			i < 3 ? CERTIFICATE_SERVER : CERTIFICATE_OTHER));
 		tls_peer_send(&peers[i], "hello", 5);
 	}
-	while (!have_all_received(peers, 4, 5))
-		step_all(ctx, peers, 4);
+	tls_peers_until(ctx, peers, 4, 5);
 	for (int i = 0; i < 4; i++)
 		tls_peer_fini(&peers[i]);
 }
@@ -367,8 +338,8 @@ listener__given_none_or_one_that_cannot_serve__is_plain_or_as_before(void **stat
 	rota_tls_config_unref(none);
 	tls_peer_open(&peer, raw_connect(door->text), NULL);
 	while (!peer.is_open)
-		step_all(ctx, &peer, 1);
-	assert_true(shows(&peer, CERTIFICATE_SERVER));
+		tls_peers_step(ctx, &peer, 1);
+	assert_true(tls_peer_is_shown(&peer, CERTIFICATE_SERVER));
 	tls_peer_fini(&peer);
 	assert_int_equal(rota_listener_set_tls(door->listener, NULL), 0);
 	fd = raw_connect(door->text);

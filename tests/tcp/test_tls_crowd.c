@@ -16,6 +16,7 @@
 #include "random.h"
 #include "rig.h"
 #include "tls_line.h"
+#include "tls_peers.h"
 
 #define GOOD 100
 #define ABANDONED 1000
@@ -36,25 +37,6 @@ open_door(struct rota_context *ctx, struct end *ends, size_t room, size_t handsh
 	return door;
 }
 
-static void
-step_all(struct rota_context *ctx, struct tls_peer *peers, int count)
-{
-	spin(ctx, 1);
-	for (int i = 0; i < count; i++)
-		(void)tls_peer_step(&peers[i]);
-}
-
-static bool
-have_all_received(const struct tls_peer *peers, int count, size_t len)
-{
-	for (int i = 0; i < count; i++) {
-		assert_int_equal(peers[i].end, TLS_PEER_OPEN);
-		if (!peers[i].is_open || peers[i].received_len < len)
-			return false;
-	}
-	return true;
-}
-
 /* Each says something more, and hears all of it. */
 static void
 echo_all(struct rota_context *ctx, struct tls_peer *peers, int count, size_t *said)
@@ -62,10 +44,7 @@ echo_all(struct rota_context *ctx, struct tls_peer *peers, int count, size_t *sa
 	for (int i = 0; i < count; i++)
 		tls_peer_send(&peers[i], "hello", 5);
 	*said += 5;
-	for (int turns = 0; !have_all_received(peers, count, *said); turns++) {
-		assert_true(turns < 100000);
-		step_all(ctx, peers, count);
-	}
+	tls_peers_until(ctx, peers, count, *said);
 }
 
 static void
@@ -95,10 +74,9 @@ connection__bad_beside_a_hundred_good__disturbs_none(void **state)
 
 	for (int i = 0; i < GOOD; i++) {
 		tls_peer_open(&peers[i], raw_connect(door->text), NULL);
-		step_all(ctx, peers, i + 1);
+		tls_peers_step(ctx, peers, i + 1);
 	}
-	while (!have_all_received(peers, GOOD, 0))
-		step_all(ctx, peers, GOOD);
+	tls_peers_until(ctx, peers, GOOD, 0);
 	for (int i = 0; i < GOOD; i++) {
 		int bad = raw_connect(door->text);
 
@@ -133,11 +111,11 @@ abandon_some(struct rota_context *ctx, const struct door *door, uint64_t *chance
 	for (int i = 0; i < BATCH; i++) {
 		tls_peer_open(&peers[i], raw_connect(door->text), NULL);
 		peers[i].limit = (size_t)random_below(chance, 600);
-		step_all(ctx, peers, i % 10 == 0 ? i + 1 : 0);
+		tls_peers_step(ctx, peers, i % 10 == 0 ? i + 1 : 0);
 		if (i % 10 != 0)
 			(void)tls_peer_step(&peers[i]);
 	}
-	step_all(ctx, peers, BATCH);
+	tls_peers_step(ctx, peers, BATCH);
 	for (int i = 0; i < BATCH; i++) {
 		if (random_percent(chance, 50))
 			tls_peer_reset(&peers[i]);
@@ -184,14 +162,14 @@ handshakes__as_many_as_may_be__let_others_wait(void **state)
 		peers[i].limit = 100;
 	}
 	for (int i = 0; i < 20; i++)
-		step_all(ctx, peers, 6);
+		tls_peers_step(ctx, peers, 6);
 	assert_int_equal(door->accepted, 3);
 	/* One is through, another gives up; each makes room for one. */
 	peers[0].limit = SIZE_MAX;
 	while (!peers[0].is_open || door->accepted < 4)
-		step_all(ctx, peers, 6);
+		tls_peers_step(ctx, peers, 6);
 	for (int i = 0; i < 20; i++)
-		step_all(ctx, peers, 6);
+		tls_peers_step(ctx, peers, 6);
 	assert_int_equal(door->accepted, 4);
 	tls_peer_reset(&peers[1]);
 	wait_for(ctx, &door->accepted, 5);
@@ -199,8 +177,8 @@ handshakes__as_many_as_may_be__let_others_wait(void **state)
 	wait_for(ctx, &door->accepted, 6);
 	for (int i = 3; i < 6; i++)
 		peers[i].limit = SIZE_MAX;
-	while (!have_all_received(peers + 3, 3, 0))
-		step_all(ctx, peers, 6);
+	while (!tls_peers_have(peers + 3, 3, 0))
+		tls_peers_step(ctx, peers, 6);
 	echo_all(ctx, peers + 3, 3, &said);
 	for (int i = 0; i < 6; i++)
 		tls_peer_fini(&peers[i]);
@@ -217,8 +195,7 @@ handshakes__one_at_a_time__serve_all(void **state)
 
 	for (int i = 0; i < 20; i++)
 		tls_peer_open(&peers[i], raw_connect(door->text), NULL);
-	while (!have_all_received(peers, 20, 0))
-		step_all(ctx, peers, 20);
+	tls_peers_until(ctx, peers, 20, 0);
 	echo_all(ctx, peers, 20, &said);
 	for (int i = 0; i < 20; i++)
 		tls_peer_fini(&peers[i]);

@@ -137,12 +137,8 @@ stream__that_ends__says_so_in_tls_first(void **state)
 {
 	struct tls_line *line = *state;
 
-	for (int kind = 0; kind < 4; kind++) {
-		line->is_client = kind >= 2;
-		line->wish.lowest = line->wish.highest =
-			kind % 2 == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
-		tls_line_open(line);
-		tls_line_shake(line);
+	for (int kind = 0; kind < TLS_LINE_KINDS; kind++) {
+		tls_line_shake_as(line, kind);
 		assert_int_equal(tls_line_say(line, 20000), 0);
 		rota_stream_end(line->side.stream);
 		tls_line_expect(line, 0, 20000);
@@ -162,14 +158,10 @@ stream__that_cannot_write_its_end__says_it_later(void **state)
 {
 	struct tls_line *line = *state;
 
-	for (int kind = 0; kind < 8; kind++) {
-		line->is_client = kind % 4 >= 2;
-		line->wish.lowest = line->wish.highest =
-			kind % 2 == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
-		tls_line_open(line);
-		tls_line_shake(line);
+	for (int kind = 0; kind < 2 * TLS_LINE_KINDS; kind++) {
+		tls_line_shake_as(line, kind % TLS_LINE_KINDS);
 		faulty_sys_fail(FAULTY_SEND, 1, true, EAGAIN);
-		if (kind < 4)
+		if (kind < TLS_LINE_KINDS)
 			rota_stream_end(line->side.stream);
 		else
 			rota_stream_close(line->side.stream);
@@ -259,12 +251,8 @@ stream__closed_and_then_cut__is_not_clean(void **state)
 {
 	struct tls_line *line = *state;
 
-	for (int kind = 0; kind < 4; kind++) {
-		line->is_client = kind >= 2;
-		line->wish.lowest = line->wish.highest =
-			kind % 2 == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
-		tls_line_open(line);
-		tls_line_shake(line);
+	for (int kind = 0; kind < TLS_LINE_KINDS; kind++) {
+		tls_line_shake_as(line, kind);
 		rota_stream_close(line->side.stream);
 		line->peer.reads_none = true;
 		tls_line_hear(line, 1000);

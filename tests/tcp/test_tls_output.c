@@ -15,16 +15,11 @@
 #include "sim_context.h"
 #include "tls_line.h"
 
-static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
-
 static void
 open_full(struct tls_line *line, int kind)
 {
-	line->is_client = kind >= 2;
 	line->has_small_buffers = true;
-	line->wish.lowest = line->wish.highest = versions[kind % 2];
-	tls_line_open(line);
-	tls_line_shake(line);
+	tls_line_shake_as(line, kind);
 	line->peer.reads_none = true;
 	while (tls_line_say(line, 50000) == 0) {
 		/* Until it is full. */
@@ -38,7 +33,7 @@ send__peer_does_not_read__fills_and_drains_once(void **state)
 {
 	struct tls_line *line = *state;
 
-	for (int kind = 0; kind < 4; kind++) {
+	for (int kind = 0; kind < TLS_LINE_KINDS; kind++) {
 		open_full(line, kind);
 		assert_int_equal(tls_line_say(line, 1), -ROTA_EFULL);
 		assert_int_equal(line->side.drains, 0);
@@ -56,7 +51,7 @@ send__full_while_the_peer_sends__reads_on_when_drained(void **state)
 {
 	struct tls_line *line = *state;
 
-	for (int kind = 0; kind < 4; kind++) {
+	for (int kind = 0; kind < TLS_LINE_KINDS; kind++) {
 		open_full(line, kind);
 		tls_line_hear(line, 3000);
 		tls_line_settle(line);
@@ -72,7 +67,7 @@ send__full_but_reading_on__hears(void **state)
 {
 	struct tls_line *line = *state;
 
-	for (int kind = 0; kind < 4; kind++) {
+	for (int kind = 0; kind < TLS_LINE_KINDS; kind++) {
 		line->options.read_when_full = true;
 		open_full(line, kind);
 		for (int i = 0; i < 100; i++)
@@ -92,13 +87,10 @@ send__of_any_size__arrives(void **state)
 		300000, 1000000 };
 	struct tls_line *line = *state;
 
-	for (int kind = 0; kind < 4; kind++) {
+	for (int kind = 0; kind < TLS_LINE_KINDS; kind++) {
 		size_t all = 0;
 
-		line->is_client = kind >= 2;
-		line->wish.lowest = line->wish.highest = versions[kind % 2];
-		tls_line_open(line);
-		tls_line_shake(line);
+		tls_line_shake_as(line, kind);
 		for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
 			assert_int_equal(tls_line_say(line, sizes[i]), 0);
 			all += sizes[i];
@@ -115,13 +107,10 @@ input__of_any_size__arrives(void **state)
 	static const size_t sizes[] = { 1, 2, 1400, 16384, 16385, 65536, 200000 };
 	struct tls_line *line = *state;
 
-	for (int kind = 0; kind < 4; kind++) {
+	for (int kind = 0; kind < TLS_LINE_KINDS; kind++) {
 		size_t all = 0;
 
-		line->is_client = kind >= 2;
-		line->wish.lowest = line->wish.highest = versions[kind % 2];
-		tls_line_open(line);
-		tls_line_shake(line);
+		tls_line_shake_as(line, kind);
 		for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
 			tls_line_hear(line, sizes[i]);
 			all += sizes[i];
@@ -182,14 +171,11 @@ send_ref__of_pieces_while_blocked__shares_records(void **state)
 	struct tls_line *line = *state;
 
 	pattern_fill(bytes, 0, sizeof bytes);
-	for (int kind = 0; kind < 4; kind++) {
+	for (int kind = 0; kind < TLS_LINE_KINDS; kind++) {
 		uint64_t before;
 		int lent = PIECES;
 
-		line->is_client = kind >= 2;
-		line->wish.lowest = line->wish.highest = versions[kind % 2];
-		tls_line_open(line);
-		tls_line_shake(line);
+		tls_line_shake_as(line, kind);
 		before = line->peer.wire_in;
 		faulty_sys_fail(FAULTY_SEND, 1, true, EAGAIN);
 		for (int i = 0; i < PIECES; i++)
@@ -221,17 +207,25 @@ close_info__of_one_that_is_full__counts_plain_bytes(void **state)
 	assert_int_equal(line->side.why.unsent, unsent);
 }
 
+/* The peer reads, and all that was said comes before the end. */
+static void
+expect_flushed(struct tls_line *line)
+{
+	line->peer.reads_none = false;
+	tls_line_until(line, line->peer.end != TLS_PEER_OPEN);
+	assert_int_equal(line->peer.end, TLS_PEER_NOTIFIED);
+	assert_int_equal(line->peer.received_len, line->side.said);
+}
+
 static void
 end__with_output_queued__comes_behind_it(void **state)
 {
 	struct tls_line *line = *state;
 
-	for (int kind = 0; kind < 4; kind++) {
+	for (int kind = 0; kind < TLS_LINE_KINDS; kind++) {
 		open_full(line, kind);
 		rota_stream_end(line->side.stream);
-		line->peer.reads_none = false;
-		tls_line_until(line, line->peer.end != TLS_PEER_OPEN);
-		assert_int_equal(line->peer.end, TLS_PEER_NOTIFIED);
+		expect_flushed(line);
 		tls_line_expect(line, 0, line->side.said);
 		tls_line_again(line);
 	}
@@ -242,13 +236,10 @@ close__with_output_queued__flushes_it(void **state)
 {
 	struct tls_line *line = *state;
 
-	for (int kind = 0; kind < 4; kind++) {
+	for (int kind = 0; kind < TLS_LINE_KINDS; kind++) {
 		open_full(line, kind);
 		rota_stream_close(line->side.stream);
-		line->peer.reads_none = false;
-		tls_line_until(line, line->peer.end != TLS_PEER_OPEN);
-		assert_int_equal(line->peer.end, TLS_PEER_NOTIFIED);
-		assert_int_equal(line->peer.received_len, line->side.said);
+		expect_flushed(line);
 		tls_peer_notify(&line->peer);
 		tls_peer_end(&line->peer);
 		tls_line_closes(line, ROTA_REASON_CLEAN, ROTA_PHASE_CLOSING);
@@ -261,7 +252,7 @@ output__peer_never_reads__stalls(void **state)
 {
 	struct tls_line *line = *state;
 
-	for (int kind = 0; kind < 4; kind++) {
+	for (int kind = 0; kind < TLS_LINE_KINDS; kind++) {
 		open_full(line, kind);
 		sim_advance(line->ctx, line->options.write_stall_timeout);
 		tls_line_closes(line, ROTA_REASON_TIMEOUT_WRITE_STALL, ROTA_PHASE_OPEN);
@@ -274,7 +265,7 @@ close__peer_never_reads__ends_by_its_deadline(void **state)
 {
 	struct tls_line *line = *state;
 
-	for (int kind = 0; kind < 4; kind++) {
+	for (int kind = 0; kind < TLS_LINE_KINDS; kind++) {
 		open_full(line, kind);
 		rota_stream_close(line->side.stream);
 		tls_line_settle(line);
@@ -291,11 +282,8 @@ pause__with_records_in_hand__offers_none(void **state)
 {
 	struct tls_line *line = *state;
 
-	for (int kind = 0; kind < 4; kind++) {
-		line->is_client = kind >= 2;
-		line->wish.lowest = line->wish.highest = versions[kind % 2];
-		tls_line_open(line);
-		tls_line_shake(line);
+	for (int kind = 0; kind < TLS_LINE_KINDS; kind++) {
+		tls_line_shake_as(line, kind);
 		rota_stream_pause(line->side.stream);
 		for (int i = 0; i < 10; i++)
 			tls_line_hear(line, 500);
@@ -324,12 +312,9 @@ pause__in_each_on_data__loses_nothing(void **state)
 {
 	struct tls_line *line = *state;
 
-	for (int kind = 0; kind < 4; kind++) {
-		line->is_client = kind >= 2;
-		line->wish.lowest = line->wish.highest = versions[kind % 2];
+	for (int kind = 0; kind < TLS_LINE_KINDS; kind++) {
 		line->side.at_data = pauses;
-		tls_line_open(line);
-		tls_line_shake(line);
+		tls_line_shake_as(line, kind);
 		for (int i = 0; i < 10; i++)
 			tls_line_hear(line, 33);
 		tls_peer_notify(&line->peer);

@@ -142,6 +142,18 @@ relay__between_tls_and_plain__carries_all_and_the_ends(void **state)
 	}
 }
 
+/* That is how TLS ends, and the plain side is reset; how much came to that before. */
+static size_t
+expect_reset(struct joined *joined, enum rota_reason reason)
+{
+	size_t received;
+
+	assert_int_equal(plain_end(joined, &received), -ECONNRESET);
+	tls_line_until(joined->line, joined->is_done);
+	assert_int_equal(joined->result.a.reason, reason);
+	return received;
+}
+
 static void
 relay__tls_is_truncated__resets_the_plain_side(void **state)
 {
@@ -149,7 +161,6 @@ relay__tls_is_truncated__resets_the_plain_side(void **state)
 
 	for (int i = 0; i < 4; i++) {
 		struct joined joined;
-		size_t received;
 
 		line->is_client = i % 2 == 1;
 		join(&joined, line, false);
@@ -158,10 +169,7 @@ relay__tls_is_truncated__resets_the_plain_side(void **state)
 			line->peer.limit = line->peer.wire_out + 50;
 		tls_line_hear(line, 100);
 		tls_peer_end(&line->peer);
-		assert_int_equal(plain_end(&joined, &received), -ECONNRESET);
-		assert_true(received <= 5100);
-		tls_line_until(line, joined.is_done);
-		assert_int_equal(joined.result.a.reason, ROTA_REASON_TRUNCATED);
+		assert_true(expect_reset(&joined, ROTA_REASON_TRUNCATED) <= 5100);
 		assert_int_not_equal(joined.result.b.reason, ROTA_REASON_CLEAN);
 		leave(&joined);
 	}
@@ -174,7 +182,6 @@ relay__tls_fails__resets_the_plain_side(void **state)
 
 	for (int i = 0; i < 4; i++) {
 		struct joined joined;
-		size_t received;
 
 		line->is_client = i % 2 == 1;
 		join(&joined, line, false);
@@ -182,9 +189,7 @@ relay__tls_fails__resets_the_plain_side(void **state)
 			tls_line_hear(line, 100);
 		tls_line_settle(line);
 		tls_peer_put(&line->peer, "what is no record at all", 24);
-		assert_int_equal(plain_end(&joined, &received), -ECONNRESET);
-		tls_line_until(line, joined.is_done);
-		assert_int_equal(joined.result.a.reason, ROTA_REASON_TLS);
+		(void)expect_reset(&joined, ROTA_REASON_TLS);
 		leave(&joined);
 	}
 }
@@ -216,15 +221,11 @@ relay__handshake_fails__resets_the_plain_side(void **state)
 {
 	struct tls_line *line = *state;
 	struct joined joined;
-	size_t received;
 
 	line->is_client = true;
 	line->wish.certificate = certificate_of(CERTIFICATE_EXPIRED);
 	join(&joined, line, true);
-	assert_int_equal(plain_end(&joined, &received), -ECONNRESET);
-	assert_int_equal(received, 0);
-	tls_line_until(line, joined.is_done);
-	assert_int_equal(joined.result.a.reason, ROTA_REASON_TLS);
+	assert_int_equal(expect_reset(&joined, ROTA_REASON_TLS), 0);
 	assert_int_equal(joined.result.a.phase, ROTA_PHASE_HANDSHAKE);
 	leave(&joined);
 }

@@ -18,6 +18,7 @@
 #include "faulty_allocator.h"
 #include "rig.h"
 #include "tls_line.h"
+#include "tls_peers.h"
 
 #define CERTIFICATES 100
 #define RELOADS 12
@@ -39,32 +40,14 @@ static void
 call(struct rota_context *ctx, struct tls_peer *peer, const struct door *door)
 {
 	tls_peer_open(peer, raw_connect(door->text), NULL);
-	for (int turns = 0; !peer->is_open; turns++) {
-		spin(ctx, 1);
-		(void)tls_peer_step(peer);
-		assert_true(turns < 100000);
-		assert_int_equal(peer->end, TLS_PEER_OPEN);
-	}
+	tls_peers_until(ctx, peer, 1, 0);
 }
 
 static void
 check_echo(struct rota_context *ctx, struct tls_peer *peer)
 {
-	size_t before = peer->received_len;
-
 	tls_peer_send(peer, "hello", 5);
-	for (int turns = 0; peer->received_len < before + 5; turns++) {
-		spin(ctx, 1);
-		(void)tls_peer_step(peer);
-		assert_true(turns < 100000);
-	}
-}
-
-static void
-expect_shown(const struct tls_peer *peer, enum certificate_kind kind)
-{
-	assert_int_equal(X509_cmp(SSL_get0_peer_certificate(peer->ssl), certificate_of(kind)->x509),
-		0);
+	tls_peers_until(ctx, peer, 1, peer->received_len + 5);
 }
 
 static void
@@ -87,8 +70,8 @@ set_tls__of_a_listener__is_for_those_that_come(void **state)
 	call(ctx, &after, door);
 	check_echo(ctx, &before);
 	check_echo(ctx, &after);
-	expect_shown(&before, CERTIFICATE_SERVER);
-	expect_shown(&after, CERTIFICATE_OTHER);
+	assert_true(tls_peer_is_shown(&before, CERTIFICATE_SERVER));
+	assert_true(tls_peer_is_shown(&after, CERTIFICATE_OTHER));
 	assert_int_equal(rota_listener_set_tls(door->listener, NULL), 0);
 	plain = raw_connect(door->text);
 	raw_send(plain, "hello", 5);
@@ -115,7 +98,7 @@ set_tls__that_cannot_serve__leaves_the_old(void **state)
 	assert_int_equal(rota_listener_set_tls(door->listener, none), -EINVAL);
 	rota_tls_config_unref(none);
 	call(ctx, &peer, door);
-	expect_shown(&peer, CERTIFICATE_SERVER);
+	assert_true(tls_peer_is_shown(&peer, CERTIFICATE_SERVER));
 	check_echo(ctx, &peer);
 	tls_peer_fini(&peer);
 }
@@ -314,7 +297,7 @@ add_certificate__bad_files__leave_it_as_it_was(void **state)
 	assert_string_equal(rota_tls_config_problem(config), "");
 	door = open_door(ctx, make_echoes(1), 1, config);
 	call(ctx, &peer, door);
-	expect_shown(&peer, CERTIFICATE_SERVER);
+	assert_true(tls_peer_is_shown(&peer, CERTIFICATE_SERVER));
 	check_echo(ctx, &peer);
 	tls_peer_fini(&peer);
 }

@@ -124,6 +124,15 @@ tls_line_teardown(void **state)
 }
 
 void
+tls_line_shake_as(struct tls_line *line, int kind)
+{
+	line->is_client = kind >= 2;
+	line->wish.lowest = line->wish.highest = kind % 2 == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
+	tls_line_open(line);
+	tls_line_shake(line);
+}
+
+void
 tls_line_again(struct tls_line *line)
 {
 	side_reset();

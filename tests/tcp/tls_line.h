@@ -67,6 +67,12 @@ void tls_line_open(struct tls_line *line);
 int tls_line_start(struct tls_line *line);
 /* Both, until both are open. */
 void tls_line_shake(struct tls_line *line);
+/*
+ * Opens and shakes as one of the kinds that there are, from 0: a server of TLS 1.2, and of 1.3; a
+ * client of 1.2, and of 1.3.
+ */
+#define TLS_LINE_KINDS 4
+void tls_line_shake_as(struct tls_line *line, int kind);
 /* Ends all of it, and begins anew on the same context. */
 void tls_line_again(struct tls_line *line);
 
