@@ -5,6 +5,7 @@
 #include "rig.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,6 +131,16 @@ end_connect(struct rota_context *ctx, struct end *end, const char *text,
 	const struct rota_stream_options defaults = end_options();
 
 	return rota_connect(ctx, text, options != NULL ? options : &defaults, end, &end->stream);
+}
+
+int
+end_connect_host(struct rota_context *ctx, struct end *end, const char *host,
+	const struct door *door, const struct rota_stream_options *options)
+{
+	char text[ROTA_ADDRESS_TEXT + 300];
+
+	snprintf(text, sizeof text, "%s%s", host, door != NULL ? strrchr(door->text, ':') : ":80");
+	return end_connect(ctx, end, text, options);
 }
 
 void
@@ -303,6 +314,17 @@ wait_for(struct rota_context *ctx, const int *number, int value)
 	struct number wanted = { number, value };
 
 	assert_int_equal(turn_until(ctx, is_as_large, &wanted), 0);
+}
+
+void
+end_fails(struct rota_context *ctx, struct end *end, enum rota_phase phase, enum rota_reason reason,
+	int error)
+{
+	wait_for(ctx, &end->told[END_CLOSE], 1);
+	assert_int_equal(end->told[END_OPEN], 0);
+	assert_int_equal(end->why.phase, phase);
+	assert_int_equal(end->why.reason, reason);
+	assert_int_equal(end->why.error, error);
 }
 
 struct size {

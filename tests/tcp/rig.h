@@ -24,6 +24,7 @@ enum end_event {
 	END_EVENTS,
 };
 
+struct door;
 struct end;
 
 typedef void end_act_fn(struct end *end, enum end_event event);
@@ -56,10 +57,16 @@ struct rota_stream_options end_options(void);
 int end_connect(struct rota_context *ctx, struct end *end, const char *text,
 	const struct rota_stream_options *options);
 
+/* The same to a host, a name or an address, at the port of door; NULL: 80. */
+int end_connect_host(struct rota_context *ctx, struct end *end, const char *host,
+	const struct door *door, const struct rota_stream_options *options);
+
+/* Turns until its on_close, which must tell this; it has not been open. */
+void end_fails(struct rota_context *ctx, struct end *end, enum rota_phase phase,
+	enum rota_reason reason, int error);
+
 /* Makes an end the user of a stream. */
 void end_adopt(struct end *end, struct rota_stream *stream);
-
-struct door;
 
 typedef void door_act_fn(struct door *door, struct rota_stream *stream);
 

@@ -157,11 +157,8 @@ begin(struct rota_context *ctx, const char *name, const struct door *door,
 	const struct rota_stream_options *options)
 {
 	struct end *end = make_ends(1);
-	char text[ROTA_ADDRESS_TEXT + 300];
-	const char *port = door != NULL ? strrchr(door->text, ':') : ":80";
 
-	snprintf(text, sizeof text, "%s%s", name, port);
-	assert_int_equal(end_connect(ctx, end, text, options), 0);
+	assert_int_equal(end_connect_host(ctx, end, name, door, options), 0);
 	assert_int_equal(end->told[END_OPEN] + end->told[END_CLOSE], 0);
 	return end;
 }
@@ -188,25 +185,31 @@ static void
 expect_close(struct rota_context *ctx, struct end *end, enum rota_phase phase,
 	enum rota_reason reason, int error)
 {
-	wait_for(ctx, &end->told[END_CLOSE], 1);
-	assert_int_equal(end->told[END_OPEN], 0);
-	assert_int_equal(end->why.phase, phase);
-	assert_int_equal(end->why.reason, reason);
-	assert_int_equal(end->why.error, error);
+	end_fails(ctx, end, phase, reason, error);
 	assert_int_equal(net.closed, net.opened);
 }
+
+/* It connects to host.example, of which the rules tell, and by these attempts. */
+static void
+expect_attempts(void **state, struct dns_rule *rules, size_t count, const char *log)
+{
+	struct rota_context *ctx = context_of(state);
+
+	serve_names(ctx, rules, count, NULL);
+	expect_echo(ctx, begin(ctx, "host.example", listen_here(ctx), NULL));
+	assert_string_equal(net.log, log);
+}
+
+#define EXPECT_ATTEMPTS(state, rules, log) \
+	expect_attempts((state), (rules), sizeof(rules) / sizeof(rules)[0], (log))
 
 static void
 names__ipv6_lives__is_connected_at_once(void **state)
 {
-	struct dns_rule rules[] = { { "both.example", .addresses = "192.0.2.1 2001:db8::1" } };
-	struct rota_context *ctx = context_of(state);
-	const struct door *door = listen_here(ctx);
+	struct dns_rule rules[] = { { "host.example", .addresses = "192.0.2.1 2001:db8::1" } };
 
-	SERVE_NAMES(ctx, rules);
 	net.living = "[2001:db8::1] 192.0.2.1";
-	expect_echo(ctx, begin(ctx, "both.example", door, NULL));
-	assert_string_equal(net.log, "0:[2001:db8::1]");
+	EXPECT_ATTEMPTS(state, rules, "0:[2001:db8::1]");
 }
 
 static void
@@ -231,14 +234,10 @@ names__sent_before__arrives(void **state)
 static void
 names__ipv6_is_silent__ipv4_follows_in_250_ms(void **state)
 {
-	struct dns_rule rules[] = { { "both.example", .addresses = "192.0.2.1 2001:db8::1" } };
-	struct rota_context *ctx = context_of(state);
-	const struct door *door = listen_here(ctx);
+	struct dns_rule rules[] = { { "host.example", .addresses = "192.0.2.1 2001:db8::1" } };
 
-	SERVE_NAMES(ctx, rules);
 	net.living = "192.0.2.1";
-	expect_echo(ctx, begin(ctx, "both.example", door, NULL));
-	assert_string_equal(net.log, "0:[2001:db8::1] 250:192.0.2.1");
+	EXPECT_ATTEMPTS(state, rules, "0:[2001:db8::1] 250:192.0.2.1");
 	/* The loser is closed. */
 	assert_int_equal(net.closed, 1);
 }
@@ -247,32 +246,24 @@ static void
 names__ipv6_is_refused__ipv4_follows_at_once(void **state)
 {
 	struct dns_rule rules[] = {
-		{ "both.example", .addresses = "192.0.2.1 2001:db8::1 2001:db8::2" },
+		{ "host.example", .addresses = "192.0.2.1 2001:db8::1 2001:db8::2" },
 	};
-	struct rota_context *ctx = context_of(state);
-	const struct door *door = listen_here(ctx);
 
-	SERVE_NAMES(ctx, rules);
 	net.living = "192.0.2.1";
 	net.refused = "[2001:db8::1]";
-	expect_echo(ctx, begin(ctx, "both.example", door, NULL));
-	assert_string_equal(net.log, "0:[2001:db8::1] 0:192.0.2.1");
+	EXPECT_ATTEMPTS(state, rules, "0:[2001:db8::1] 0:192.0.2.1");
 }
 
 static void
 names__no_route__goes_on_at_once(void **state)
 {
 	struct dns_rule rules[] = {
-		{ "both.example", .addresses = "192.0.2.1 2001:db8::1 2001:db8::2 192.0.2.2" },
+		{ "host.example", .addresses = "192.0.2.1 2001:db8::1 2001:db8::2 192.0.2.2" },
 	};
-	struct rota_context *ctx = context_of(state);
-	const struct door *door = listen_here(ctx);
 
-	SERVE_NAMES(ctx, rules);
 	net.living = "192.0.2.2";
 	net.nowhere = "[2001:db8::1] [2001:db8::2] 192.0.2.1";
-	expect_echo(ctx, begin(ctx, "both.example", door, NULL));
-	assert_string_equal(net.log, "0:[2001:db8::1] 0:192.0.2.1 0:[2001:db8::2] 0:192.0.2.2");
+	EXPECT_ATTEMPTS(state, rules, "0:[2001:db8::1] 0:192.0.2.1 0:[2001:db8::2] 0:192.0.2.2");
 }
 
 static void
@@ -325,16 +316,12 @@ static void
 names__there_is_no_ipv6__ipv4_does_not_wait(void **state)
 {
 	struct dns_rule rules[] = {
-		{ "a.example", .family = AF_INET6, .delay = 20 * MS },
+		{ "host.example", .family = AF_INET6, .delay = 20 * MS },
 		{ NULL, .addresses = "192.0.2.1" },
 	};
-	struct rota_context *ctx = context_of(state);
-	const struct door *door = listen_here(ctx);
 
-	SERVE_NAMES(ctx, rules);
 	net.living = "192.0.2.1";
-	expect_echo(ctx, begin(ctx, "a.example", door, NULL));
-	assert_string_equal(net.log, "20:192.0.2.1");
+	EXPECT_ATTEMPTS(state, rules, "20:192.0.2.1");
 }
 
 static void
@@ -344,13 +331,9 @@ names__ipv4_comes_late__ipv6_does_not_wait(void **state)
 		{ NULL, .family = AF_INET6, .addresses = "2001:db8::1 2001:db8::2" },
 		{ NULL, .addresses = "192.0.2.1", .delay = 100 * MS },
 	};
-	struct rota_context *ctx = context_of(state);
-	const struct door *door = listen_here(ctx);
 
-	SERVE_NAMES(ctx, rules);
 	net.living = "192.0.2.1";
-	expect_echo(ctx, begin(ctx, "host.example", door, NULL));
-	assert_string_equal(net.log, "0:[2001:db8::1] 250:192.0.2.1");
+	EXPECT_ATTEMPTS(state, rules, "0:[2001:db8::1] 250:192.0.2.1");
 }
 
 static void
@@ -360,14 +343,10 @@ names__all_known_have_failed__waits_for_the_other_family(void **state)
 		{ NULL, .family = AF_INET6, .addresses = "2001:db8::1 2001:db8::2" },
 		{ NULL, .addresses = "192.0.2.1", .delay = 300 * MS },
 	};
-	struct rota_context *ctx = context_of(state);
-	const struct door *door = listen_here(ctx);
 
-	SERVE_NAMES(ctx, rules);
 	net.refused = "[2001:db8::1] [2001:db8::2]";
 	net.living = "192.0.2.1";
-	expect_echo(ctx, begin(ctx, "host.example", door, NULL));
-	assert_string_equal(net.log, "0:[2001:db8::1] 0:[2001:db8::2] 300:192.0.2.1");
+	EXPECT_ATTEMPTS(state, rules, "0:[2001:db8::1] 0:[2001:db8::2] 300:192.0.2.1");
 }
 
 static void

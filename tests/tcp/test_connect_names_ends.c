@@ -6,7 +6,6 @@
 #include <rota/connect.h>
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,37 +20,16 @@
 
 #define MS ROTA_MILLISECOND
 
-static int
-connect_to(struct rota_context *ctx, struct end *end, const char *name, const struct door *door,
-	const struct rota_stream_options *options)
-{
-	char text[ROTA_ADDRESS_TEXT + 300];
-
-	snprintf(text, sizeof text, "%s%s", name, door != NULL ? strrchr(door->text, ':') : ":80");
-	return end_connect(ctx, end, text, options);
-}
-
-static void
-expect_close(struct rota_context *ctx, struct end *end, enum rota_phase phase,
-	enum rota_reason reason, int error)
-{
-	wait_for(ctx, &end->told[END_CLOSE], 1);
-	assert_int_equal(end->told[END_OPEN], 0);
-	assert_int_equal(end->why.phase, phase);
-	assert_int_equal(end->why.reason, reason);
-	assert_int_equal(end->why.error, error);
-	assert_int_equal(rota_context_streams(ctx), 0);
-}
-
 static void
 check_failure(struct rota_context *ctx, const char *name, enum rota_phase phase,
 	enum rota_reason reason, int error)
 {
 	struct end *end = make_ends(1);
 
-	assert_int_equal(connect_to(ctx, end, name, NULL, NULL), 0);
+	assert_int_equal(end_connect_host(ctx, end, name, NULL, NULL), 0);
 	assert_int_equal(end->told[END_CLOSE], 0);
-	expect_close(ctx, end, phase, reason, error);
+	end_fails(ctx, end, phase, reason, error);
+	assert_int_equal(rota_context_streams(ctx), 0);
 }
 
 static void
@@ -72,9 +50,10 @@ names__not_to_be_resolved__tells_why(void **state)
 	check_failure(ctx, "none.example", ROTA_PHASE_RESOLVE, ROTA_REASON_NAME, -ROTA_ENOHOST);
 	check_failure(ctx, "empty.example", ROTA_PHASE_RESOLVE, ROTA_REASON_NAME, -ROTA_ENOADDRESS);
 	check_failure(ctx, "broken.example", ROTA_PHASE_RESOLVE, ROTA_REASON_NAME, -ROTA_ERESOLVE);
-	assert_int_equal(connect_to(ctx, end, "silent.example", NULL, NULL), 0);
+	assert_int_equal(end_connect_host(ctx, end, "silent.example", NULL, NULL), 0);
 	assert_int_equal(rota_stream_send(end->stream, "queued", 6), 0);
-	expect_close(ctx, end, ROTA_PHASE_RESOLVE, ROTA_REASON_NAME, -ETIMEDOUT);
+	end_fails(ctx, end, ROTA_PHASE_RESOLVE, ROTA_REASON_NAME, -ETIMEDOUT);
+	assert_int_equal(rota_context_streams(ctx), 0);
 	assert_int_equal(end->why.unsent, 6);
 	assert_string_equal(end->text, "not resolved while resolve: Connection timed out");
 }
@@ -101,13 +80,14 @@ names__one_deadline__is_for_resolving_and_connecting(void **state)
 	names.use_hosts = false;
 	serve_names(ctx, rules, 2, &names);
 	options.connect_timeout = ROTA_SECOND;
-	assert_int_equal(connect_to(ctx, &ends[0], "slow.example", &door, &options), 0);
-	assert_int_equal(connect_to(ctx, &ends[1], "slower.example", &door, &options), 0);
+	assert_int_equal(end_connect_host(ctx, &ends[0], "slow.example", &door, &options), 0);
+	assert_int_equal(end_connect_host(ctx, &ends[1], "slower.example", &door, &options), 0);
 	wait_for(ctx, &ends[1].told[END_CLOSE], 1);
 	assert_int_equal(rota_context_now(ctx), ROTA_SECOND);
 	assert_int_equal(ends[1].why.phase, ROTA_PHASE_RESOLVE);
 	assert_int_equal(ends[1].why.reason, ROTA_REASON_TIMEOUT_CONNECT);
-	expect_close(ctx, &ends[0], ROTA_PHASE_CONNECT, ROTA_REASON_TIMEOUT_CONNECT, -ETIMEDOUT);
+	end_fails(ctx, &ends[0], ROTA_PHASE_CONNECT, ROTA_REASON_TIMEOUT_CONNECT, -ETIMEDOUT);
+	assert_int_equal(rota_context_streams(ctx), 0);
 	assert_int_equal(rota_context_now(ctx), ROTA_SECOND);
 	raw_close_all(filling, 4);
 	close(full);
@@ -165,7 +145,7 @@ names__cancelled_anywhere__ends_so(void **state)
 		for (int turns = 0; turns < 4; turns++) {
 			struct end *end = make_ends(1);
 
-			assert_int_equal(connect_to(ctx, end, names[i], door, NULL), 0);
+			assert_int_equal(end_connect_host(ctx, end, names[i], door, NULL), 0);
 			spin(ctx, turns);
 			if (end->told[END_OPEN] > 0) {
 				rota_stream_abort(end->stream);
@@ -196,7 +176,7 @@ names__context_is_freed__all_are_cancelled(void **state)
 
 	SERVE_NAMES(ctx, rules);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(connect_to(ctx, &ends[i],
+		assert_int_equal(end_connect_host(ctx, &ends[i],
 					 i < 2 ? "resolving.example" : "known.example", NULL, NULL),
 			0);
 	spin(ctx, 1);
@@ -236,7 +216,7 @@ names__forked__the_child_lets_go(void **state)
 
 	assert_int_equal(door_open(fixture->ctx, door, "127.0.0.1:0", NULL), 0);
 	SERVE_NAMES(fixture->ctx, rules);
-	assert_int_equal(connect_to(fixture->ctx, end, "host.example", door, NULL), 0);
+	assert_int_equal(end_connect_host(fixture->ctx, end, "host.example", door, NULL), 0);
 	spin(fixture->ctx, 1);
 	child = fork_child(fixture, let_go, end);
 	wait_for(fixture->ctx, &end->told[END_OPEN], 1);
@@ -262,12 +242,12 @@ try_with_faults(struct fixture *fixture, struct dns_rule *rules, size_t count)
 	serve_names(ctx, rules, count, &names);
 	options.connect_timeout = 5 * ROTA_SECOND;
 	begin_fault();
-	if (connect_to(ctx, &ends[0], "host.example", door, &options) == 0) {
+	if (end_connect_host(ctx, &ends[0], "host.example", door, &options) == 0) {
 		while (ends[0].told[END_OPEN] + ends[0].told[END_CLOSE] == 0)
 			spin(ctx, 1);
 	}
 	lift_fault();
-	assert_int_equal(connect_to(ctx, &ends[1], "other.example", door, &options), 0);
+	assert_int_equal(end_connect_host(ctx, &ends[1], "other.example", door, &options), 0);
 	wait_for(ctx, &ends[1].told[END_OPEN], 1);
 	assert_int_equal(rota_stream_send(ends[1].stream, "hello", 5), 0);
 	wait_for_size(ctx, &ends[1].len, 5);

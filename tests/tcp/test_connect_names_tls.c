@@ -6,7 +6,6 @@
 #include <rota/connect.h>
 #include <rota/tls.h>
 
-#include <stdio.h>
 #include <string.h>
 
 #include "asker.h"
@@ -30,12 +29,10 @@ connect_with_tls(struct rota_context *ctx, const char *name, const char *tls_nam
 {
 	struct rota_stream_options options = end_options();
 	struct end *end = make_ends(1);
-	char text[ROTA_ADDRESS_TEXT + 300];
 
-	snprintf(text, sizeof text, "%s%s", name, strrchr(door->text, ':'));
 	options.tls = tls_line_config(true);
 	options.tls_name = tls_name;
-	assert_int_equal(end_connect(ctx, end, text, &options), 0);
+	assert_int_equal(end_connect_host(ctx, end, name, door, &options), 0);
 	rota_tls_config_unref(options.tls);
 	return end;
 }
