@@ -43,6 +43,18 @@ check_address(const struct rota_address *address, bool listens)
 	require(rota_address_is_equal(address, &back));
 }
 
+/* Which is connected to: a name, or else an address. */
+static void
+check_target(const char *name, const struct rota_address *address)
+{
+	struct rota_address none;
+
+	if (name)
+		require(rota_address_parse(name, &none) == -ROTA_ENAME);
+	else
+		check_address(address, false);
+}
+
 static void
 check_duration(rota_time duration, rota_time least)
 {
@@ -76,7 +88,7 @@ echo_serve(const struct echo_server_options *options)
 int
 echo_load(const struct echo_client_options *options)
 {
-	check_address(&options->address, false);
+	check_target(options->name, &options->address);
 	require(options->connections >= 1 && options->connections <= 1000000);
 	require(options->size >= 1 && options->size <= 16u << 20);
 	require(options->depth >= 1 && options->depth <= 65536);
@@ -95,7 +107,7 @@ check_proxy(const struct proxy_options *options)
 	require(options->target_count <= PROXY_TARGETS);
 	require((options->target_count == 0) == options->original);
 	for (size_t i = 0; i < options->target_count; i++)
-		check_address(&options->targets[i], false);
+		check_target(options->target_names[i], &options->targets[i]);
 	require(options->proxy_count <= PROXY_NETWORKS);
 	require(options->send_proxy >= 0 && options->send_proxy <= 2);
 	check_tls(&options->tls);
