@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Fuzzes the handshake of TLS servers, for libFuzzer. The first byte of an input says how the rest
- * is given to a stream that has begun TLS: in pieces of so many bytes, 0 all at once. Nobody who
- * does not answer what the server says gets as far as on_open; the stream ends once, in its
- * handshake and never clean, and leaves nothing.
+ * is given to a stream that has begun TLS: in pieces of so many bytes, 0 all at once; with 128 more
+ * the server has no names and no protocols to choose from. Nobody who does not answer what the
+ * server says gets as far as on_open; the stream ends once, in its handshake and never clean, and
+ * leaves nothing.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -23,9 +24,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define MOST_TURNS 100000
 #define MOST_BYTES 100000 /* that the socket pair has room for */
+#define BARE 128
 
 static struct rota_context *ctx;
-static struct rota_tls_config *config;
+static struct rota_tls_config *full;
+static struct rota_tls_config *bare;
+static struct rota_tls_config *config; /* one of them */
 static unsigned closes;
 
 /* Not assert, which a build without assertions would leave out. */
@@ -89,18 +93,30 @@ turn(void)
 	require(rota_dispatch_once(ctx, 0, NULL) >= 0);
 }
 
+static struct rota_tls_config *
+make_config(const struct certificate *certificate)
+{
+	struct rota_tls_config *made;
+
+	require(rota_tls_config_new(&made) == 0);
+	require(rota_tls_config_add_certificate_pem(made, certificate->pem,
+			strlen(certificate->pem), certificate->key_pem,
+			strlen(certificate->key_pem)) == 0);
+	return made;
+}
+
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	const struct certificate *server = certificate_of(CERTIFICATE_SERVER);
+	struct certificate *of_nobody = certificate_new(&(struct certificate_wish){ 0 });
 
 	(void)argc;
 	(void)argv;
 	require(rota_context_new(&ctx) == 0);
-	require(rota_tls_config_new(&config) == 0);
-	require(rota_tls_config_add_certificate_pem(config, server->pem, strlen(server->pem),
-			server->key_pem, strlen(server->key_pem)) == 0);
-	require(rota_tls_config_set_alpn(config, "h2,http/1.1") == 0);
+	full = make_config(certificate_of(CERTIFICATE_SERVER));
+	require(rota_tls_config_set_alpn(full, "h2,http/1.1") == 0);
+	bare = make_config(of_nobody);
+	certificate_free(of_nobody);
 	return 0;
 }
 
@@ -129,11 +145,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0 || size > MOST_BYTES)
 		return -1;
 	closes = 0;
+	config = data[0] >= BARE ? bare : full;
 	require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
 	options.handlers = &plain_handlers;
 	require(rota_stream_adopt(ctx, pair[0], &options, NULL, &stream) == 0);
 	turn();
-	send_in_pieces(pair[1], data + 1, size - 1, data[0]);
+	send_in_pieces(pair[1], data + 1, size - 1, data[0] % BARE);
 	require(shutdown(pair[1], SHUT_WR) == 0 || errno == ENOTCONN);
 	for (int turns = 0; rota_context_streams(ctx) > 0; turns++) {
 		require(turns < MOST_TURNS);
