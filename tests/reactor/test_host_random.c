@@ -39,7 +39,8 @@ static struct play {
 	unsigned calls;
 	int phase; /* of the turn */
 	bool is_in_turn;
-	int arranged; /* calls that the host owes */
+	int arranged;     /* calls that the host owes */
+	unsigned revoked; /* signals, since the last check */
 } play;
 
 static struct part *
@@ -59,9 +60,9 @@ make_ready(struct part *part)
 		rota_time delay = (rota_time)random_below(&play.random, 8) - 6;
 
 		delay = delay > 0 ? delay * ROTA_MILLISECOND / 2 : 0;
+		part->due = rota_context_now(play.ctx) + delay;
 		assert_int_equal(rota_timer_start(play.ctx, &actor->timer, delay), 0);
 		actor->is_stopped = false;
-		part->due = rota_context_now(play.ctx) + delay;
 		return;
 	}
 	if (actor->kind == ACTOR_TARGET && !rota_target_is_started(&actor->target))
@@ -70,9 +71,12 @@ make_ready(struct part *part)
 	actor_ready(play.ctx, actor);
 }
 
+/* A signal that has come wakes the host, though it is stopped then. */
 static void
 stop(struct part *part)
 {
+	if (part->actor.kind == ACTOR_SIGNAL && part->was_raised)
+		play.revoked++;
 	part->was_raised = false;
 	actor_stop(play.ctx, &part->actor);
 }
@@ -239,7 +243,9 @@ check_quiet(void)
 			continue;
 		assert_true(false);
 	}
-	assert_int_equal(play.host.empty, 0);
+	assert_true(play.host.empty <= play.revoked);
+	play.host.empty = 0;
+	play.revoked = 0;
 }
 
 static void
