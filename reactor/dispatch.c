@@ -173,7 +173,9 @@ call_signals(struct rota_context *ctx)
 		if (!rota__handler_returned(ctx, "signal"))
 			return;
 	}
+	/* Some may have come meanwhile and been called; those have nothing to wake up any more. */
 	ctx->work &= ~ROTA__HAS_SIGNALS;
+	rota__wake_drain(ctx, 0);
 }
 
 static void

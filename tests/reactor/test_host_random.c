@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A hundred thousand operations at random, under each host: all kinds of things that have handlers
- * are made ready, stopped, paused, closed, stopped and started again, in handlers, between turns and
- * in callbacks of the host's, and the graft itself is removed and attached. Whatever is ready is
- * called, in the order of the phases; and no turn is taken in which nothing is.
+ * are made ready, stopped, paused, closed, stopped and started again, in handlers, between turns
+ * and in callbacks of the host's, and the graft itself is removed and attached. Whatever is ready
+ * is called, in the order of the phases; and no turn is taken in which nothing is.
  */
 #include <rota/graft.h>
 
@@ -25,7 +25,8 @@
 
 static struct part {
 	struct actor actor;
-	rota_time due;     /* a timer's */
+	rota_time due;     /* a timer's, at the earliest */
+	rota_time latest;  /* and at the latest */
 	bool was_raised;   /* a signal, and not stopped since */
 	unsigned interest; /* a target's */
 } parts[PARTS];
@@ -62,6 +63,7 @@ make_ready(struct part *part)
 		delay = delay > 0 ? delay * ROTA_MILLISECOND / 2 : 0;
 		part->due = rota_context_now(play.ctx) + delay;
 		assert_int_equal(rota_timer_start(play.ctx, &actor->timer, delay), 0);
+		part->latest = real_time() + delay;
 		actor->is_stopped = false;
 		return;
 	}
@@ -208,7 +210,7 @@ is_owed(struct part *part)
 			has_unread(part);
 	case ACTOR_TIMER:
 		return rota_timer_is_running(&part->actor.timer) &&
-			part->due <= rota_context_now(play.ctx);
+			part->latest <= rota_context_now(play.ctx);
 	case ACTOR_POST:
 		return part->actor.post.queued != 0;
 	case ACTOR_TASK:
