@@ -16,6 +16,9 @@
 /* A loop must have seen a cause for a turn by then, however coarse its timers are. */
 #define PATIENCE (10 * ROTA_SECOND)
 
+/* libuv may take a turn at the beginning of an iteration and wait afterwards. */
+#define LONGEST_ITERATION (50 * ROTA_MILLISECOND)
+
 const struct host_kind *const host_kinds[] = {
 	&host_poll,
 	&host_frame,
@@ -186,7 +189,7 @@ run(struct host *host, rota_time longest)
 	bool may_be_empty = chosen->is_eager || is_for_time(host);
 
 	is_running = true;
-	chosen->run(longest);
+	chosen->run(longest > 0 ? longest : 0);
 	is_running = false;
 	if (host->meter.turns > turns && host->meter.handlers == handlers && !may_be_empty &&
 		host->result == ROTA_CONTINUE)
@@ -208,7 +211,7 @@ host_wait(struct host *host, rota_time longest)
 	uint64_t before = progress(host);
 
 	do {
-		run(host, left > 0 ? left : 0);
+		run(host, left < LONGEST_ITERATION ? left : LONGEST_ITERATION);
 		left = until - rota_context_now(host->ctx);
 		assert_true(left > -PATIENCE);
 	} while (host->result == ROTA_CONTINUE && progress(host) == before &&

@@ -57,12 +57,6 @@ const struct host_kind *host_chosen(void);
 void host_choose(const struct host_kind *kind);
 
 /*
- * Whether tests that know nothing of hosts are to be run under one: the environment says so, and
- * the program has chosen none itself.
- */
-bool host_is_ambient(void);
-
-/*
  * Runs the tests under each host, or the one that the environment names, as a group of its name; or
  * first as they are, and then so. What cmocka_run_group_tests returns, of all.
  */

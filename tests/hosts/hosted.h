@@ -12,6 +12,9 @@
 
 #include <rota/iterate.h>
 
+/* Whether it is so: the environment says it, and the program has chosen no host itself. */
+bool host_is_ambient(void);
+
 /* With a context that was just made, if there is a host. */
 void hosted_open(struct rota_context *ctx);
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "faulty_allocator.h"
+#include "hosted.h"
 #include "scenario_tls.h"
 
 const struct scenario scenario_table[] = {
@@ -250,8 +251,12 @@ void
 scenario_add(const struct scenario *scenario, const struct setting *setting,
 	CMUnitTestFunction function, const char *outcome)
 {
-	struct scenario_case *of = malloc(sizeof *of);
+	struct scenario_case *of;
 
+	/* Virtual time is no host's, and was tried without. */
+	if (host_is_ambient() && setting->host != &scenario_native)
+		return;
+	of = malloc(sizeof *of);
 	if (of == NULL || test_count == MOST_TESTS)
 		abort();
 	*of = (struct scenario_case){ scenario, *setting };
