@@ -192,6 +192,49 @@ send_ref__of_pieces_while_blocked__shares_records(void **state)
 	}
 }
 
+/*
+ * There is no room for a record, and no memory to hold it: OpenSSL does, and must be given the same
+ * bytes again, alone or with more behind them and elsewhere.
+ */
+static void
+send_ref__blocked_without_memory__is_there_again(void **state)
+{
+	enum { PIECE = 5000, ALLOCATIONS = 4 };
+	static char bytes[2 * PIECE];
+	struct tls_line *line = *state;
+	uint64_t failed = 0;
+	uint64_t refused = 0;
+
+	pattern_fill(bytes, 0, sizeof bytes);
+	for (uint64_t i = 0; i < 2 * ALLOCATIONS * TLS_LINE_KINDS; i++) {
+		size_t pieces = 1 + i % 2;
+		size_t said = 0;
+		int lent = 0;
+
+		tls_line_shake_as(line, (int)(i / 2 / ALLOCATIONS));
+		faulty_sys_fail(FAULTY_SEND, 1, true, EAGAIN);
+		faulty_allocator_fail(1 + i / 2 % ALLOCATIONS, false);
+		while (said < pieces * PIECE) {
+			int r = rota_stream_send_ref(line->side.stream, bytes + said, PIECE,
+				on_release, &lent);
+
+			assert_true(r == 0 || (r == -ENOMEM && faulty_allocator_failed() == 1));
+			refused += r < 0;
+			said += r == 0 ? PIECE : 0;
+			lent += r == 0;
+		}
+		failed += faulty_allocator_failed();
+		faulty_allocator_reset();
+		faulty_sys_reset();
+		tls_line_expect(line, 0, said);
+		tls_line_settle(line);
+		assert_int_equal(lent, 0);
+		tls_line_again(line);
+	}
+	/* The others were the records'. */
+	assert_true(failed >= refused + 2 * TLS_LINE_KINDS);
+}
+
 /* What is unsent is told in the bytes that were given to it. */
 static void
 close_info__of_one_that_is_full__counts_plain_bytes(void **state)
@@ -341,6 +384,7 @@ main(void)
 		tls_test(input__of_any_size__arrives),
 		tls_test(send_ref__under_tls__is_released_once),
 		tls_test_exact(send_ref__of_pieces_while_blocked__shares_records),
+		tls_test_exact(send_ref__blocked_without_memory__is_there_again),
 		tls_test(close_info__of_one_that_is_full__counts_plain_bytes),
 		tls_test(end__with_output_queued__comes_behind_it),
 		tls_test(close__with_output_queued__flushes_it),
