@@ -78,12 +78,13 @@ int
 hosted_dispatch_once(struct rota_context *ctx, rota_time timeout, rota_error_fn *error_in_handler)
 {
 	struct hosted *hosted = hosted_of(ctx);
-	struct host *host = &hosted->host;
+	struct host *host;
 	uint64_t before;
 	int r;
 
 	if (hosted == NULL || ctx->state != ROTA__BETWEEN)
 		return rota_dispatch_once(ctx, timeout, error_in_handler);
+	host = &hosted->host;
 	hosted->vars.error_in_handler = error_in_handler;
 	before = host->meter.handlers;
 	r = host_wait(host, timeout > 0 ? timeout : 0);
