@@ -26,7 +26,7 @@ struct rota_graft {
 	struct rota_dispatchvars defaults;
 	rota_graft_end_fn *on_end;
 	void *userdata;
-	int fd;
+	int fd;           /* -1 when a child could not have it */
 	int result;       /* what the last half of a turn returned */
 	bool is_attached; /* until it has ended or was removed */
 	bool is_begun;    /* it holds a begun turn */
@@ -62,7 +62,8 @@ rota_graft_remove(struct rota_graft *graft)
 	graft->is_attached = false;
 	graft->ops->detach(graft);
 	graft->ctx->on_change = NULL;
-	graft->ctx->sys->close(graft->fd);
+	if (graft->fd >= 0)
+		graft->ctx->sys->close(graft->fd);
 }
 
 bool
@@ -262,6 +263,7 @@ int
 rota__graft_forked(struct rota_context *ctx)
 {
 	struct rota_graft *graft = ctx->graft;
+	int number;
 	int fd;
 
 	if (!rota__graft_is_attached(ctx))
@@ -269,10 +271,11 @@ rota__graft_forked(struct rota_context *ctx)
 	fd = rota_context_fd(ctx);
 	if (fd < 0)
 		return fd;
-	ctx->sys->close(graft->fd);
+	number = graft->fd;
+	ctx->sys->close(number);
 	/* The number is free, and there is no other thread that could take it. */
-	fd = ctx->sys->fcntl(fd, F_DUPFD_CLOEXEC, graft->fd);
-	if (fd < 0)
+	graft->fd = ctx->sys->fcntl(fd, F_DUPFD_CLOEXEC, number);
+	if (graft->fd < 0)
 		return -errno;
-	return fd == graft->fd ? 0 : -EBADF;
+	return graft->fd == number ? 0 : -EBADF;
 }

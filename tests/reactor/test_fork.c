@@ -173,6 +173,37 @@ child__gets_no_backend__leaves_the_parent_alone(void **state)
 	}
 }
 
+/* What was the graft's descriptor may be anybody's by the time that the graft is removed. */
+static void
+fail_to_copy(struct rota_context *ctx)
+{
+	int others[64];
+
+	faulty_sys_fail(FAULTY_FCNTL, 1, true, EMFILE);
+	child_assert(rota_context_forked(ctx, 0) == -EMFILE);
+	for (int i = 0; i < 64; i++)
+		others[i] = dup(common.peer.pair[0]);
+	child_assert(rota_context_free(ctx) == 0);
+	for (int i = 0; i < 64; i++)
+		child_assert(close(others[i]) == 0);
+}
+
+static void
+child__gets_no_descriptor_for_its_host__closes_nothing_else(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct rota_dispatchvars vars = ROTA_DISPATCHVARS_INIT;
+	struct host host;
+
+	if (host_is_impossible())
+		skip();
+	assert_int_equal(host_attach(&host, ctx, &vars), 0);
+	join_child(fork_body(ctx, fail_to_copy));
+	assert_false(host_is_woken(&host));
+	check_parent(ctx);
+	host_detach(&host);
+}
+
 static int end_of_pipe;
 
 static void
@@ -298,6 +329,7 @@ main(void)
 		fork_test(child__frees_without_forked__leaves_the_parent_alone),
 		fork_test(child__frees_without_forked_under_a_host__leaves_the_parent_alone),
 		fork_test(child__gets_no_backend__leaves_the_parent_alone),
+		fork_test(child__gets_no_descriptor_for_its_host__closes_nothing_else),
 		fork_test(parent__while_a_child_lives__gets_its_events_and_no_posts_of_the_child),
 		fork_test(fd__asked_for_before_the_fork__is_another_object_in_the_child),
 		fork_test(child__forked_in_a_handler__goes_on_with_its_turn),
