@@ -23,6 +23,8 @@ struct host_kind {
 	const char *name;
 	/* takes turns without having been woken, once a frame */
 	bool is_eager;
+	/* can be run in one of its own callbacks */
+	bool nests;
 	/* how late its timers are by themselves */
 	rota_time grain;
 

@@ -118,6 +118,7 @@ forked(void)
 
 const struct host_kind host_glib = {
 	.name = "glib",
+	.nests = true,
 	.grain = ROTA_MILLISECOND,
 	.open = open_loop,
 	.graft = graft,

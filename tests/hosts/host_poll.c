@@ -148,7 +148,7 @@ wait_for(struct pollfd *fds, rota_time longest)
 		struct rota_graft *graft = poll_loop.grafts[i];
 
 		fds[i] = (struct pollfd){ .fd = -1, .events = POLLIN };
-		if (graft == NULL)
+		if (graft == NULL || rota_graft_is_in_turn(graft))
 			continue;
 		fds[i].fd = ((struct own *)rota_graft_own(graft))->fd;
 		shorten(&longest, rota_graft_timeout(graft));
@@ -188,6 +188,7 @@ poll_arrange(unsigned callback, rota_time delay, host_fn *fn, void *argument)
 
 const struct host_kind host_poll = {
 	.name = "poll",
+	.nests = true,
 	.open = nothing,
 	.graft = poll_graft,
 	.run = poll_run,
