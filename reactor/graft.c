@@ -17,7 +17,7 @@
 #include "context.h"
 
 /* Hosts that count milliseconds do so in an int. */
-#define LONGEST_TIMEOUT (24 * 24 * 60 * ROTA_MINUTE)
+#define LONGEST_TIMEOUT (ROTA_MINUTE * 60 * 24 * 24)
 
 struct rota_graft {
 	const struct rota_graft_ops *ops;
