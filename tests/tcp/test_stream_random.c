@@ -19,6 +19,7 @@
 #include "faulty_allocator.h"
 #include "faulty_sys.h"
 #include "fixture.h"
+#include "host.h"
 #include "random.h"
 #include "scenario_party.h"
 #include "sim_context.h"
@@ -249,6 +250,9 @@ static void
 streams__used_at_random__do_as_the_model_says(void **state)
 {
 	(void)state;
+	/* With a turn a frame closing takes its time, and the model knows of none. */
+	if (host_is_ambient() && host_chosen()->is_eager)
+		skip();
 	run_sequences("streams", FIXTURE_LIBEV);
 }
 
