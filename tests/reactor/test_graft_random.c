@@ -21,7 +21,7 @@
 
 #define SLOTS 12
 #define COPIES 16
-#define OPERATIONS 24000
+#define OPERATIONS 60000
 
 static struct slot {
 	struct rota_target target;
