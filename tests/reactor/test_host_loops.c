@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Grafts under each host: what a program with a main loop of its own counts on. Several contexts,
- * contexts that move, a loop that pauses, forks, blocking calls in the loop's callbacks, the loop's
- * own timers, and an idle process that sleeps.
+ * contexts that move, a loop that pauses, forks, blocking calls in the loop's callbacks, and an
+ * idle process that sleeps.
  */
 #include <rota/graft.h>
 
 #include <errno.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <rota/context.h>
-#include <rota/task.h>
 #include <rota/timer.h>
 
 #include "fixture.h"
@@ -276,82 +274,6 @@ wake__what_it_was_for_was_taken__takes_no_turn(void **state)
 	}
 }
 
-/* The host's own timers */
-
-#define TICKS 20
-#define PERIOD (5 * ROTA_MILLISECOND)
-
-static struct {
-	rota_time started;
-	int ticks;
-	rota_time earliest; /* against the schedule, of all */
-} clockwork;
-
-static rota_time
-read_clock(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * ROTA_SECOND + now.tv_nsec;
-}
-
-static void
-tick(void *argument)
-{
-	rota_time early = clockwork.started + PERIOD - read_clock();
-
-	(void)argument;
-	clockwork.ticks++;
-	if (early > clockwork.earliest)
-		clockwork.earliest = early;
-	clockwork.started = read_clock();
-	if (clockwork.ticks < TICKS)
-		host_chosen()->arrange(HOST_TIMER, PERIOD, tick, NULL);
-}
-
-static int
-add_again(struct rota_context *ctx, struct rota_task *task)
-{
-	return rota_task_add(ctx, task);
-}
-
-static int
-start_again(struct rota_context *ctx, struct rota_timer *timer)
-{
-	return rota_timer_start(ctx, timer, 0);
-}
-
-/* Rota has always something to do: the host's timers come all the same, and not too early. */
-static void
-timers__of_the_host_beside_endless_work__keep_their_schedule(void **state)
-{
-	struct rota_context *ctx = context_of(state);
-	struct rota_dispatchvars vars = ROTA_DISPATCHVARS_INIT;
-	struct rota_task task;
-	struct rota_timer timer;
-	struct host host;
-
-	rota_task_init(&task, add_again);
-	rota_timer_init(&timer, start_again);
-	assert_int_equal(rota_task_add(ctx, &task), 0);
-	assert_int_equal(rota_timer_start(ctx, &timer, 0), 0);
-	assert_int_equal(host_attach(&host, ctx, &vars), 0);
-	clockwork.ticks = 0;
-	clockwork.earliest = INT64_MIN;
-	clockwork.started = read_clock();
-	host_chosen()->arrange(HOST_TIMER, PERIOD, tick, NULL);
-	while (clockwork.ticks < TICKS)
-		host_chosen()->run(ROTA_SECOND);
-	/* Their clocks have ticks, of which they count the one that they are in. */
-	assert_true(clockwork.earliest <= host_chosen()->grain + ROTA_MILLISECOND);
-	assert_true(host.meter.turns > 2 * TICKS);
-	assert_int_equal(host.empty, 0);
-	host_detach(&host);
-	rota_task_remove(ctx, &task);
-	rota_timer_stop(ctx, &timer);
-}
-
 /* Rota's timers in a host: never early, each once. */
 
 static struct {
@@ -422,9 +344,9 @@ idle__with_much_in_the_past__sleeps(void **state)
 	assert_int_equal(host_wait(&host, 10 * ROTA_SECOND), ROTA_CONTINUE);
 	host_settle();
 	turns = host.meter.turns;
-	since = read_clock();
+	since = real_time();
 	host_chosen()->run(300 * ROTA_MILLISECOND);
-	assert_true(read_clock() - since >= 300 * ROTA_MILLISECOND - host_chosen()->grain);
+	assert_true(real_time() - since >= 300 * ROTA_MILLISECOND - host_chosen()->grain);
 	assert_int_equal(host.meter.turns, turns);
 	host_detach(&host);
 	peer_close(ctx, &peer);
@@ -523,7 +445,6 @@ main(void)
 		fixture_test(
 			facade__in_each_of_the_hosts_callbacks__works_and_is_refused_in_handlers),
 		fixture_test(wake__what_it_was_for_was_taken__takes_no_turn),
-		fixture_test(timers__of_the_host_beside_endless_work__keep_their_schedule),
 		fixture_test(timers__of_the_context__wake_the_host_for_themselves_alone),
 		fixture_test(idle__with_much_in_the_past__sleeps),
 		fixture_test(fork__context_and_host_in_the_child__both_go_on),

@@ -2,13 +2,14 @@
 /*
  * Grafts under each host: what it is told of time. It wakes up for the context's timers when they
  * are due and hardly before, whatever it last knew of the time itself; not for those that were
- * stopped; and no wait is too long for it to express.
+ * stopped; no wait is too long for it to express; and its own timers keep their schedule.
  */
 #include <rota/graft.h>
 
 #include <limits.h>
 
 #include <rota/context.h>
+#include <rota/task.h>
 #include <rota/timer.h>
 
 #include "fixture.h"
@@ -234,6 +235,72 @@ timeout__far_away__is_what_a_host_can_express(void **state)
 	clear_scene();
 }
 
+/* The host's own timers */
+
+#define TICKS 20
+#define PERIOD (5 * ROTA_MILLISECOND)
+
+static struct {
+	rota_time started;
+	int ticks;
+	rota_time earliest; /* against the schedule, of all */
+} clockwork;
+
+static void
+tick(void *argument)
+{
+	rota_time early = clockwork.started + PERIOD - real_time();
+
+	(void)argument;
+	clockwork.ticks++;
+	if (early > clockwork.earliest)
+		clockwork.earliest = early;
+	clockwork.started = real_time();
+	if (clockwork.ticks < TICKS)
+		host_chosen()->arrange(HOST_TIMER, PERIOD, tick, NULL);
+}
+
+static int
+add_again(struct rota_context *ctx, struct rota_task *task)
+{
+	return rota_task_add(ctx, task);
+}
+
+static int
+start_again(struct rota_context *ctx, struct rota_timer *timer)
+{
+	return rota_timer_start(ctx, timer, 0);
+}
+
+/* Rota has always something to do: the host's timers come all the same, and not too early. */
+static void
+timers__of_the_host_beside_endless_work__keep_their_schedule(void **state)
+{
+	struct rota_context *ctx;
+	struct rota_task task;
+	struct rota_timer timer;
+
+	set_scene(state);
+	ctx = scene.ctx;
+	rota_task_init(&task, add_again);
+	rota_timer_init(&timer, start_again);
+	assert_int_equal(rota_task_add(ctx, &task), 0);
+	assert_int_equal(rota_timer_start(ctx, &timer, 0), 0);
+	clockwork.ticks = 0;
+	clockwork.earliest = INT64_MIN;
+	clockwork.started = real_time();
+	host_chosen()->arrange(HOST_TIMER, PERIOD, tick, NULL);
+	while (clockwork.ticks < TICKS)
+		host_chosen()->run(ROTA_SECOND);
+	/* Their clocks have ticks, of which they count the one that they are in. */
+	assert_true(clockwork.earliest <= host_chosen()->grain + ROTA_MILLISECOND);
+	assert_true(scene.host.meter.turns > 2 * TICKS);
+	assert_int_equal(scene.host.empty, 0);
+	rota_task_remove(ctx, &task);
+	rota_timer_stop(ctx, &timer);
+	clear_scene();
+}
+
 int
 main(void)
 {
@@ -246,6 +313,7 @@ main(void)
 		fixture_test(timer__stopped_before_it_is_due__takes_no_turn),
 		fixture_test(timer__put_off__is_waited_for_anew),
 		fixture_test(timeout__far_away__is_what_a_host_can_express),
+		fixture_test(timers__of_the_host_beside_endless_work__keep_their_schedule),
 	};
 
 	return host_run_tests(tests);

@@ -13,69 +13,10 @@
 #include <rota/timer.h>
 
 #include "fixture.h"
-#include "host.h"
-#include "peer.h"
+#include "host_scene.h"
 #include "trace.h"
 
 #define SHORT (20 * ROTA_MILLISECOND)
-
-/* What each test has, and its handlers need. */
-static struct scene {
-	struct rota_context *ctx;
-	struct rota_dispatchvars vars;
-	struct host host;
-	struct peer peer;
-	struct rota_timer timer;
-	unsigned alarms;
-	int result;
-} scene;
-
-static int
-on_alarm(struct rota_context *ctx, struct rota_timer *timer)
-{
-	(void)ctx;
-	(void)timer;
-	scene.alarms++;
-	trace("timer");
-	return 0;
-}
-
-static void
-set_scene(void **state)
-{
-	struct fixture *fixture = *state;
-
-	if (host_is_impossible())
-		skip();
-	scene = (struct scene){ .ctx = fixture->ctx, .vars = ROTA_DISPATCHVARS_INIT };
-	rota_timer_init(&scene.timer, on_alarm);
-	peer_open(scene.ctx, &scene.peer, "io");
-}
-
-static void
-attach(void)
-{
-	assert_int_equal(host_attach(&scene.host, scene.ctx, &scene.vars), 0);
-}
-
-static void
-clear_scene(void)
-{
-	host_detach(&scene.host);
-	rota_timer_stop(scene.ctx, &scene.timer);
-	peer_close(scene.ctx, &scene.peer);
-	trace_clear();
-}
-
-/* The host does all that there is to do now. */
-static void
-settle(void)
-{
-	for (int i = 0; i < 100 && host_is_woken(&scene.host); i++)
-		assert_int_equal(host_wait(&scene.host, 0), ROTA_CONTINUE);
-	assert_false(host_is_woken(&scene.host));
-	host_settle();
-}
 
 /* Between the host's turns others begin one that they do not end, end one, or take whole ones. */
 
@@ -182,24 +123,24 @@ expect_alarm_in_time(void)
 static void
 turns__of_others_that_start_a_timer__the_host_calls_it_in_time(void **state)
 {
-	set_scene(state);
-	attach();
+	scene_open(state);
+	scene_attach();
 	for (size_t i = 0; i < OTHERS; i++) {
-		settle();
+		scene_settle();
 		do_as_others((void *)&others[i]);
 		expect_alarm_in_time();
 	}
 	assert_int_equal(scene.host.empty, 0);
-	clear_scene();
+	scene_close();
 }
 
 static void
 turns__of_others_in_the_hosts_callbacks__it_calls_the_timer_in_time(void **state)
 {
-	set_scene(state);
-	attach();
+	scene_open(state);
+	scene_attach();
 	for (size_t i = 0; i < OTHERS * host_chosen()->callbacks; i++) {
-		settle();
+		scene_settle();
 		scene.result = 0;
 		host_chosen()->arrange((unsigned)(i / OTHERS), 0, do_as_others,
 			(void *)&others[i % OTHERS]);
@@ -209,7 +150,7 @@ turns__of_others_in_the_hosts_callbacks__it_calls_the_timer_in_time(void **state
 		expect_alarm_in_time();
 	}
 	assert_int_equal(scene.host.empty, 0);
-	clear_scene();
+	scene_close();
 }
 
 /* The host has seen it, and then it is not to be looked at any more. */
@@ -225,10 +166,10 @@ pause_peer(void *unused)
 static void
 wake__what_it_was_for_was_paused__takes_no_turn(void **state)
 {
-	set_scene(state);
-	attach();
+	scene_open(state);
+	scene_attach();
 	for (unsigned callback = 0; callback < host_chosen()->callbacks; callback++) {
-		settle();
+		scene_settle();
 		trace_clear();
 		scene.host.meter.turns = scene.host.meter.handlers = 0;
 		scene.result = 0;
@@ -241,10 +182,10 @@ wake__what_it_was_for_was_paused__takes_no_turn(void **state)
 		assert_int_equal(rota_target_set_interest(scene.ctx, &scene.peer.target,
 					 ROTA_READABLE),
 			0);
-		settle();
+		scene_settle();
 		assert_trace("io:1");
 	}
-	clear_scene();
+	scene_close();
 }
 
 /*
@@ -271,8 +212,8 @@ signal__raised_by_anothers_handler__wakes_the_host_once(void **state)
 	int other;
 	struct rota_signal signals[2] = { ROTA_SIGNAL_INIT, ROTA_SIGNAL_INIT };
 
-	set_scene(state);
-	attach();
+	scene_open(state);
+	scene_attach();
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(rota_signal_start(scene.ctx, &signals[i], firsts[i], on_signal,
 					 &other),
@@ -283,13 +224,13 @@ signal__raised_by_anothers_handler__wakes_the_host_once(void **state)
 		assert_int_equal(host_wait(&scene.host, 0), ROTA_CONTINUE);
 		assert_trace(i == 0 ? "1 2" : "2");
 		assert_int_equal(host_is_woken(&scene.host), i == 1);
-		settle();
+		scene_settle();
 		assert_trace(i == 0 ? "" : "1");
 	}
 	assert_int_equal(scene.host.empty, 0);
 	for (int i = 0; i < 2; i++)
 		rota_signal_stop(scene.ctx, &signals[i]);
-	clear_scene();
+	scene_close();
 }
 
 int
