@@ -22,7 +22,7 @@ on_alarm(struct rota_context *ctx, struct rota_timer *timer)
 }
 
 void
-scene_open(void **state)
+host_scene_open(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -34,13 +34,13 @@ scene_open(void **state)
 }
 
 void
-scene_attach(void)
+host_scene_attach(void)
 {
 	assert_int_equal(host_attach(&scene.host, scene.ctx, &scene.vars), 0);
 }
 
 void
-scene_close(void)
+host_scene_close(void)
 {
 	host_detach(&scene.host);
 	rota_timer_stop(scene.ctx, &scene.timer);
@@ -49,7 +49,7 @@ scene_close(void)
 }
 
 void
-scene_settle(void)
+host_scene_settle(void)
 {
 	for (int i = 0; i < 100 && host_is_woken(&scene.host); i++)
 		assert_int_equal(host_wait(&scene.host, 0), ROTA_CONTINUE);
@@ -58,7 +58,7 @@ scene_settle(void)
 }
 
 int
-scene_before(struct rota_context *ctx, struct rota_dispatchvars *vars)
+host_scene_before(struct rota_context *ctx, struct rota_dispatchvars *vars)
 {
 	(void)ctx;
 	trace("before:%d", (int)vars->count);
@@ -66,7 +66,7 @@ scene_before(struct rota_context *ctx, struct rota_dispatchvars *vars)
 }
 
 int
-scene_after(struct rota_context *ctx, struct rota_dispatchvars *vars)
+host_scene_after(struct rota_context *ctx, struct rota_dispatchvars *vars)
 {
 	(void)ctx;
 	trace("after:%d", (int)vars->count);

@@ -25,15 +25,15 @@ struct host_scene {
 extern struct host_scene scene;
 
 /* state is a fixture's. Skips the test where contexts cannot be grafted. Starts no timer. */
-void scene_open(void **state);
-void scene_attach(void);
-void scene_close(void);
+void host_scene_open(void **state);
+void host_scene_attach(void);
+void host_scene_close(void);
 
 /* The host does all that there is to do now. */
-void scene_settle(void);
+void host_scene_settle(void);
 
 /* Hooks that write "before:COUNT" and "after:COUNT" into the trace. */
-int scene_before(struct rota_context *ctx, struct rota_dispatchvars *vars);
-int scene_after(struct rota_context *ctx, struct rota_dispatchvars *vars);
+int host_scene_before(struct rota_context *ctx, struct rota_dispatchvars *vars);
+int host_scene_after(struct rota_context *ctx, struct rota_dispatchvars *vars);
 
 #endif

@@ -33,8 +33,8 @@ vars_with_hooks(int64_t count)
 	struct rota_dispatchvars vars = ROTA_DISPATCHVARS_INIT;
 
 	vars.count = count;
-	vars.before_dispatch = scene_before;
-	vars.after_dispatch = scene_after;
+	vars.before_dispatch = host_scene_before;
+	vars.after_dispatch = host_scene_after;
 	return vars;
 }
 

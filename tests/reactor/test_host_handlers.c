@@ -28,12 +28,12 @@ remove_and_stop(struct rota_context *ctx, struct rota_dispatchvars *vars)
 static void
 remove__in_a_handler_that_stops__finishes_the_turn_and_is_all(void **state)
 {
-	scene_open(state);
-	scene.vars.before_dispatch = scene_before;
-	scene.vars.after_dispatch = scene_after;
+	host_scene_open(state);
+	scene.vars.before_dispatch = host_scene_before;
+	scene.vars.after_dispatch = host_scene_after;
 	scene.vars.count = 5;
 	scene.peer.then = remove_and_stop;
-	scene_attach();
+	host_scene_attach();
 	write_byte(scene.peer.pair[1]);
 	for (int i = 0; i < 3; i++)
 		host_chosen()->run(0);
@@ -42,7 +42,7 @@ remove__in_a_handler_that_stops__finishes_the_turn_and_is_all(void **state)
 	host_settle();
 	assert_trace("");
 	assert_int_equal(scene.host.ends, 0);
-	scene_close();
+	host_scene_close();
 }
 
 static int
@@ -57,18 +57,18 @@ remove_only(struct rota_context *ctx, struct rota_dispatchvars *vars)
 static void
 remove__in_a_handler__begins_no_turn(void **state)
 {
-	scene_open(state);
-	scene.vars.before_dispatch = scene_before;
-	scene.vars.after_dispatch = scene_after;
+	host_scene_open(state);
+	scene.vars.before_dispatch = host_scene_before;
+	scene.vars.after_dispatch = host_scene_after;
 	scene.vars.count = 5;
 	scene.peer.then = remove_only;
-	scene_attach();
+	host_scene_attach();
 	write_byte(scene.peer.pair[1]);
 	for (int i = 0; i < 3; i++)
 		host_chosen()->run(0);
 	assert_trace("before:5 io:1 after:4");
 	assert_int_equal(scene.vars.count, 4);
-	scene_close();
+	host_scene_close();
 }
 
 static int
@@ -77,7 +77,7 @@ attach_here(struct rota_context *ctx, struct rota_dispatchvars *vars)
 	(void)ctx;
 	(void)vars;
 	scene.peer.then = NULL;
-	scene_attach();
+	host_scene_attach();
 	return 0;
 }
 
@@ -85,11 +85,11 @@ attach_here(struct rota_context *ctx, struct rota_dispatchvars *vars)
 static void
 attach__in_a_handler__begins_when_the_host_runs(void **state)
 {
-	scene_open(state);
+	host_scene_open(state);
 	if (host_chosen()->is_eager)
 		scene.vars.count = 0;
 	scene.vars.timeout = ROTA_NEVER;
-	scene.vars.before_dispatch = scene_before;
+	scene.vars.before_dispatch = host_scene_before;
 	scene.peer.then = attach_here;
 	write_byte(scene.peer.pair[1]);
 	assert_int_equal(rota_dispatch_once(scene.ctx, 0, NULL), 1);
@@ -97,7 +97,7 @@ attach__in_a_handler__begins_when_the_host_runs(void **state)
 	for (int i = 0; i < 5; i++)
 		host_chosen()->run(ROTA_MILLISECOND);
 	assert_trace(host_chosen()->is_eager ? "before:0" : "before:-1");
-	scene_close();
+	host_scene_close();
 }
 
 /* The graft is removed already: there it need not be asked to. */
@@ -108,7 +108,7 @@ on_end_attach(struct rota_graft *graft, int r, void *userdata)
 	(void)userdata;
 	trace("end:%d", r == ROTA_ENDED_COUNT);
 	scene.vars.count = -1;
-	scene_attach();
+	host_scene_attach();
 }
 
 static void
@@ -116,7 +116,7 @@ on_end__attaches_without_a_removal__goes_on(void **state)
 {
 	struct rota_graft *graft;
 
-	scene_open(state);
+	host_scene_open(state);
 	scene.vars.count = 0;
 	assert_int_equal(host_chosen()->graft(scene.ctx, &scene.vars, on_end_attach, NULL, &graft),
 		0);
@@ -127,7 +127,7 @@ on_end__attaches_without_a_removal__goes_on(void **state)
 	write_byte(scene.peer.pair[1]);
 	assert_int_equal(host_wait(&scene.host, ROTA_SECOND), ROTA_CONTINUE);
 	assert_trace("io:1");
-	scene_close();
+	host_scene_close();
 }
 
 /*
@@ -161,7 +161,7 @@ nest(struct rota_context *ctx, struct rota_dispatchvars *vars)
 	if (nested.removes)
 		rota_graft_remove(scene.host.graft);
 	if (nested.removes || !nested.is_attached)
-		scene_attach();
+		host_scene_attach();
 	write_byte(nested.ready.pair[1]);
 	assert_int_equal(rota_timer_start(ctx, &scene.timer, 0), 0);
 	host_chosen()->arrange(HOST_TIMER, ROTA_MILLISECOND, nest_deeper, NULL);
@@ -176,13 +176,13 @@ loop__run_in_a_handler__sleeps_and_all_is_delivered_later(void **state)
 {
 	if (!host_chosen()->nests)
 		skip();
-	scene_open(state);
+	host_scene_open(state);
 	peer_open(scene.ctx, &nested.ready, "ready");
 	for (int i = 0; i < 6; i++) {
 		nested.is_attached = i % 3 > 0;
 		nested.removes = i % 3 > 1;
 		if (nested.is_attached)
-			scene_attach();
+			host_scene_attach();
 		scene.result = 0;
 		scene.peer.then = nest;
 		nested.ready.calls = 0;
@@ -193,7 +193,7 @@ loop__run_in_a_handler__sleeps_and_all_is_delivered_later(void **state)
 			assert_int_equal(rota_dispatch_once(scene.ctx, 0, NULL), 1);
 		assert_int_equal(scene.result, -EDEADLK);
 		assert_in_range(nested.iterations, 1, 20);
-		scene_settle();
+		host_scene_settle();
 		assert_int_equal(scene.peer.calls, i + 1);
 		assert_int_equal(nested.ready.calls, 1);
 		write_byte(nested.ready.pair[1]);
@@ -204,7 +204,7 @@ loop__run_in_a_handler__sleeps_and_all_is_delivered_later(void **state)
 		host_detach(&scene.host);
 	}
 	peer_close(scene.ctx, &nested.ready);
-	scene_close();
+	host_scene_close();
 }
 
 int

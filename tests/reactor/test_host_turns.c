@@ -123,24 +123,24 @@ expect_alarm_in_time(void)
 static void
 turns__of_others_that_start_a_timer__the_host_calls_it_in_time(void **state)
 {
-	scene_open(state);
-	scene_attach();
+	host_scene_open(state);
+	host_scene_attach();
 	for (size_t i = 0; i < OTHERS; i++) {
-		scene_settle();
+		host_scene_settle();
 		do_as_others((void *)&others[i]);
 		expect_alarm_in_time();
 	}
 	assert_int_equal(scene.host.empty, 0);
-	scene_close();
+	host_scene_close();
 }
 
 static void
 turns__of_others_in_the_hosts_callbacks__it_calls_the_timer_in_time(void **state)
 {
-	scene_open(state);
-	scene_attach();
+	host_scene_open(state);
+	host_scene_attach();
 	for (size_t i = 0; i < OTHERS * host_chosen()->callbacks; i++) {
-		scene_settle();
+		host_scene_settle();
 		scene.result = 0;
 		host_chosen()->arrange((unsigned)(i / OTHERS), 0, do_as_others,
 			(void *)&others[i % OTHERS]);
@@ -150,7 +150,7 @@ turns__of_others_in_the_hosts_callbacks__it_calls_the_timer_in_time(void **state
 		expect_alarm_in_time();
 	}
 	assert_int_equal(scene.host.empty, 0);
-	scene_close();
+	host_scene_close();
 }
 
 /* The host has seen it, and then it is not to be looked at any more. */
@@ -166,10 +166,10 @@ pause_peer(void *unused)
 static void
 wake__what_it_was_for_was_paused__takes_no_turn(void **state)
 {
-	scene_open(state);
-	scene_attach();
+	host_scene_open(state);
+	host_scene_attach();
 	for (unsigned callback = 0; callback < host_chosen()->callbacks; callback++) {
-		scene_settle();
+		host_scene_settle();
 		trace_clear();
 		scene.host.meter.turns = scene.host.meter.handlers = 0;
 		scene.result = 0;
@@ -182,10 +182,10 @@ wake__what_it_was_for_was_paused__takes_no_turn(void **state)
 		assert_int_equal(rota_target_set_interest(scene.ctx, &scene.peer.target,
 					 ROTA_READABLE),
 			0);
-		scene_settle();
+		host_scene_settle();
 		assert_trace("io:1");
 	}
-	scene_close();
+	host_scene_close();
 }
 
 /*
@@ -212,8 +212,8 @@ signal__raised_by_anothers_handler__wakes_the_host_once(void **state)
 	int other;
 	struct rota_signal signals[2] = { ROTA_SIGNAL_INIT, ROTA_SIGNAL_INIT };
 
-	scene_open(state);
-	scene_attach();
+	host_scene_open(state);
+	host_scene_attach();
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(rota_signal_start(scene.ctx, &signals[i], firsts[i], on_signal,
 					 &other),
@@ -224,13 +224,13 @@ signal__raised_by_anothers_handler__wakes_the_host_once(void **state)
 		assert_int_equal(host_wait(&scene.host, 0), ROTA_CONTINUE);
 		assert_trace(i == 0 ? "1 2" : "2");
 		assert_int_equal(host_is_woken(&scene.host), i == 1);
-		scene_settle();
+		host_scene_settle();
 		assert_trace(i == 0 ? "" : "1");
 	}
 	assert_int_equal(scene.host.empty, 0);
 	for (int i = 0; i < 2; i++)
 		rota_signal_stop(scene.ctx, &signals[i]);
-	scene_close();
+	host_scene_close();
 }
 
 int
