@@ -8,14 +8,16 @@
 
 #include <rota/allocator.h>
 
+#include "shared.h"
+
 /* NULL when there is none. */
-void *rota__malloc(size_t size);
-void *rota__calloc(size_t size);
+ROTA_SHARED void *rota__malloc(size_t size);
+ROTA_SHARED void *rota__calloc(size_t size);
 
 /* As rota_realloc_fn. */
-void *rota__realloc(void *pointer, size_t size);
+ROTA_SHARED void *rota__realloc(void *pointer, size_t size);
 
-void rota__free(void *pointer);
+ROTA_SHARED void rota__free(void *pointer);
 
 /* Whether it is the standard one, whose blocks are malloc's. */
 bool rota__allocator_is_standard(void);

@@ -175,6 +175,12 @@ rota_context_streams(const struct rota_context *ctx)
 	return ctx->layer != NULL ? ctx->layer->ops->streams(ctx->layer) : 0;
 }
 
+const struct rota_sys_ops *
+rota__context_sys(const struct rota_context *ctx)
+{
+	return ctx->sys;
+}
+
 uint64_t
 rota_context_errors(const struct rota_context *ctx)
 {

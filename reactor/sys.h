@@ -14,6 +14,10 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "shared.h"
+
+struct rota_context;
+
 struct rota_sys_ops {
 	int (*socket)(int domain, int type, int protocol);
 	int (*bind)(int fd, const struct sockaddr *address, socklen_t length);
@@ -51,5 +55,8 @@ struct rota_sys_ops {
 
 /* The system itself. */
 extern const struct rota_sys_ops rota__sys;
+
+/* A context's. */
+ROTA_SHARED const struct rota_sys_ops *rota__context_sys(const struct rota_context *ctx);
 
 #endif

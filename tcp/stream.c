@@ -453,6 +453,12 @@ rota_stream_session(struct rota_stream *stream)
 	return options_of(stream)->session_size > 0 ? (char *)stream + SESSION_OFFSET : NULL;
 }
 
+struct rota_stream *
+rota_stream_of_session(const void *session)
+{
+	return (struct rota_stream *)((const char *)session - SESSION_OFFSET);
+}
+
 struct rota_context *
 rota_stream_context(const struct rota_stream *stream)
 {

@@ -78,30 +78,36 @@ extends_reply(const struct rota__tcp *tcp, const char *bytes, size_t len)
 
 /* Behind what was gathered and has just been written, as far as it could be. */
 static int
-queue_behind(struct rota_stream *stream, const char *bytes, size_t len)
+queue_behind(struct rota_stream *stream, const struct iovec *parts, size_t len)
 {
 	if ((stream->flags & ROTA__FAILED) == 0)
-		return rota__queue_copy(stream, bytes, len);
+		return rota__queue_copy(stream, parts, len);
 	stream->unsent += len;
 	return 0;
 }
 
 /* From the stream being called back, with nothing queued. */
 static int
-gather(struct rota_stream *stream, struct rota__tcp *tcp, const char *bytes, size_t len)
+gather(struct rota_stream *stream, struct rota__tcp *tcp, const struct iovec *parts, size_t count,
+	size_t len)
 {
-	if (extends_reply(tcp, bytes, len)) {
+	if (count == 1 && extends_reply(tcp, parts->iov_base, len)) {
 		if (tcp->reply_len == 0)
-			tcp->reply = bytes;
+			tcp->reply = parts->iov_base;
 		tcp->reply_len += len;
 	} else {
 		if (len > sizeof tcp->gather_buffer - tcp->gathered)
 			rota__output_write_gathered(stream);
 		if (stream->output != NULL || len > sizeof tcp->gather_buffer ||
 			(stream->flags & ROTA__FAILED) != 0)
-			return queue_behind(stream, bytes, len);
-		memcpy(tcp->gather_buffer + tcp->gathered, bytes, len);
-		tcp->gathered += len;
+			return queue_behind(stream, parts, len);
+		for (size_t i = 0; i < count; i++) {
+			if (parts[i].iov_len == 0)
+				continue;
+			memcpy(tcp->gather_buffer + tcp->gathered, parts[i].iov_base,
+				parts[i].iov_len);
+			tcp->gathered += parts[i].iov_len;
+		}
 	}
 	if (tcp->reply_len + tcp->gathered >= ROTA__TURN_BYTES)
 		rota__output_write_gathered(stream);
@@ -153,8 +159,9 @@ write_soon(struct rota_stream *stream)
 		rota__stream_make_busy(stream);
 }
 
-int
-rota_stream_send(struct rota_stream *stream, const void *bytes, size_t len)
+/* Parts that are len bytes together. */
+static int
+send_parts(struct rota_stream *stream, const struct iovec *parts, size_t count, size_t len)
 {
 	struct rota__tcp *tcp = rota__tcp(stream->ctx);
 	int r = check_send(stream);
@@ -168,16 +175,37 @@ rota_stream_send(struct rota_stream *stream, const void *bytes, size_t len)
 	}
 	if (stream->output == NULL && stream->state == ROTA__OPEN && tcp->called != NULL) {
 		if (tcp->called == stream)
-			return gather(stream, tcp, bytes, len);
-		if (is_within_given(tcp, bytes, len)) {
-			pass_on(stream, bytes, len);
+			return gather(stream, tcp, parts, count, len);
+		if (count == 1 && is_within_given(tcp, parts->iov_base, len)) {
+			pass_on(stream, parts->iov_base, len);
 			return 0;
 		}
 	}
-	r = rota__queue_copy(stream, bytes, len);
+	r = rota__queue_copy(stream, parts, len);
 	if (r >= 0)
 		write_soon(stream);
 	return r;
+}
+
+int
+rota_stream_send(struct rota_stream *stream, const void *bytes, size_t len)
+{
+	const struct iovec part = { (void *)bytes, len };
+
+	return send_parts(stream, &part, 1, len);
+}
+
+int
+rota_stream_send_parts(struct rota_stream *stream, const struct iovec *parts, size_t count)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (parts[i].iov_len > SIZE_MAX - len)
+			return -ENOMEM;
+		len += parts[i].iov_len;
+	}
+	return send_parts(stream, parts, count, len);
 }
 
 int

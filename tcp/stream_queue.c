@@ -119,8 +119,28 @@ rota__queue_chunk(struct rota_stream *stream, struct rota__chunk *chunk)
 	return 0;
 }
 
+/* The next len bytes of parts, which begin *skip bytes into the first. Moves both on. */
+static void
+copy_parts(char *to, const struct iovec **parts, size_t *skip, size_t len)
+{
+	while (len > 0) {
+		size_t left = (*parts)->iov_len - *skip;
+		size_t n = left < len ? left : len;
+
+		if (n > 0)
+			memcpy(to, (const char *)(*parts)->iov_base + *skip, n);
+		to += n;
+		len -= n;
+		*skip += n;
+		if (*skip == (*parts)->iov_len) {
+			(*parts)++;
+			*skip = 0;
+		}
+	}
+}
+
 int
-rota__queue_copy(struct rota_stream *stream, const char *bytes, size_t len)
+rota__queue_copy(struct rota_stream *stream, const struct iovec *parts, size_t len)
 {
 	struct rota__output *output = output_of(stream);
 	struct rota__chunk *last = output != NULL ? output->last : NULL;
@@ -128,6 +148,7 @@ rota__queue_copy(struct rota_stream *stream, const char *bytes, size_t len)
 	size_t rest = len - fits;
 	size_t room = rest > CHUNK_BYTES ? rest : CHUNK_BYTES;
 	struct rota__chunk *chunk = NULL;
+	size_t skip = 0;
 
 	if (output == NULL)
 		return -ENOMEM;
@@ -140,7 +161,7 @@ rota__queue_copy(struct rota_stream *stream, const char *bytes, size_t len)
 		}
 	}
 	if (fits > 0) {
-		memcpy((char *)last->bytes + last->len, bytes, fits);
+		copy_parts((char *)last->bytes + last->len, &parts, &skip, fits);
 		last->len += fits;
 		last->room -= fits;
 		output->bytes += fits;
@@ -149,7 +170,7 @@ rota__queue_copy(struct rota_stream *stream, const char *bytes, size_t len)
 		*chunk = (struct rota__chunk){
 			.bytes = (char *)(chunk + 1), .len = rest, .room = room - rest
 		};
-		memcpy(chunk + 1, bytes + fits, rest);
+		copy_parts((char *)(chunk + 1), &parts, &skip, rest);
 		append_chunk(stream, chunk);
 	}
 	note_full(stream);
@@ -159,9 +180,11 @@ rota__queue_copy(struct rota_stream *stream, const char *bytes, size_t len)
 void
 rota__queue_promised(struct rota_stream *stream, const char *bytes, size_t len)
 {
+	const struct iovec part = { (void *)bytes, len };
+
 	if ((stream->flags & ROTA__FAILED) != 0)
 		stream->unsent += len;
-	else if (len > 0 && rota__queue_copy(stream, bytes, len) < 0) {
+	else if (len > 0 && rota__queue_copy(stream, &part, len) < 0) {
 		rota__stream_fail(stream, ROTA_REASON_SYSTEM, -ENOMEM);
 		stream->unsent += len;
 	}

@@ -21,8 +21,8 @@ rota__queue_bytes(const struct rota_stream *stream)
 size_t rota__output_write_parts(struct rota_stream *stream, const struct iovec *parts, int count,
 	size_t all);
 
-/* Queues a copy: all of it or, with -ENOMEM, nothing. */
-int rota__queue_copy(struct rota_stream *stream, const char *bytes, size_t len);
+/* Queues a copy of parts, whose bytes are len: all of it or, with -ENOMEM, nothing. */
+int rota__queue_copy(struct rota_stream *stream, const struct iovec *parts, size_t len);
 
 /* Queues what was promised to be sent, if there is any; without memory for it the stream fails. */
 void rota__queue_promised(struct rota_stream *stream, const char *bytes, size_t len);

@@ -31,7 +31,9 @@ ROTA_BEGIN_DECLS
 		"bytes in all, and no number at the end") \
 	X(ROTA_ENOHOST, 10013, "no host has that name") \
 	X(ROTA_ENOADDRESS, 10014, "the name has no address") \
-	X(ROTA_ERESOLVE, 10015, "the name servers could not tell: try again later")
+	X(ROTA_ERESOLVE, 10015, "the name servers could not tell: try again later") \
+	X(ROTA_EFRAME, 10016, "not a frame, or not one of this framing") \
+	X(ROTA_EPACK, 10017, "packed values are not as the pattern says")
 
 enum rota_error {
 #define ROTA_ERROR_CODE(name, value, text) name = value,

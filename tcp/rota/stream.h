@@ -21,6 +21,7 @@ ROTA_BEGIN_DECLS
 struct rota_context;
 struct rota_stream;
 struct rota_tls_config;
+struct iovec;
 struct ucred;
 
 /* How far a stream had come when it ended. */
@@ -47,6 +48,7 @@ enum rota_phase {
  *   tls         the TLS protocol failed
  *   system      the kernel said no: see error
  *   not resolved  a host's name has no addresses, or nobody could tell them: see error
+ *   protocol    the peer broke the rules of what is spoken on the stream (<rota/service.h>)
  */
 #define ROTA_REASONS(X) \
 	X(ROTA_REASON_CLEAN, "clean") \
@@ -65,12 +67,14 @@ enum rota_phase {
 	X(ROTA_REASON_LIMIT, "limit") \
 	X(ROTA_REASON_TLS, "tls") \
 	X(ROTA_REASON_SYSTEM, "system") \
-	X(ROTA_REASON_NAME, "not resolved")
+	X(ROTA_REASON_NAME, "not resolved") \
+	X(ROTA_REASON_PROTOCOL, "protocol")
 
 enum rota_reason {
 #define ROTA_REASON_CODE(name, word) name,
 	ROTA_REASONS(ROTA_REASON_CODE)
 #undef ROTA_REASON_CODE
+		ROTA_REASON_COUNT, /* how many there are */
 };
 
 /* "clean", "reset", "idle timeout" …: a static string. */
@@ -227,6 +231,12 @@ typedef void rota_release_fn(const void *bytes, size_t len, void *arg);
 ROTA_API int rota_stream_send_ref(struct rota_stream *stream, const void *bytes, size_t len,
 	rota_release_fn *release, void *arg);
 
+/*
+ * The same of the bytes of count parts (<sys/uio.h>), one behind the other: all of them or none.
+ */
+ROTA_API int rota_stream_send_parts(struct rota_stream *stream, const struct iovec *parts,
+	size_t count);
+
 /* Bytes that were sent and that the kernel has not got yet. */
 ROTA_API size_t rota_stream_unsent(const struct rota_stream *stream);
 
@@ -281,6 +291,8 @@ ROTA_API void *rota_stream_userdata(const struct rota_stream *stream);
  * when that is 0.
  */
 ROTA_API void *rota_stream_session(struct rota_stream *stream);
+/* The stream that these bytes, which are rota_stream_session's, were allocated with. */
+ROTA_API struct rota_stream *rota_stream_of_session(const void *session);
 
 ROTA_API struct rota_context *rota_stream_context(const struct rota_stream *stream);
 

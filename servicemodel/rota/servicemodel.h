@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rota: all of librota-servicemodel: services, framings, dialogs, clients, processes, packed
+ * values. It includes all of <rota/rota.h> too.
+ */
+#ifndef ROTA_SERVICEMODEL_H
+#define ROTA_SERVICEMODEL_H
+
+#include <rota/framing.h>
+#include <rota/rota.h>
+#include <rota/service.h>
+#include <rota/service_meter.h>
+
+#endif
