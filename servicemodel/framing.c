@@ -11,9 +11,8 @@
 
 #include <rota/errors.h>
 
-/* Without one in the framing, and the largest, of which no sum overflows. */
+/* Without one in the framing. */
 #define LIMIT_DEFAULT ((size_t)1 << 20)
-#define LIMIT_MOST ((size_t)(SIZE_MAX > UINT32_MAX ? (uint64_t)1 << 47 : SIZE_MAX / 4))
 
 int
 rota_framing_check(const struct rota_framing *framing)
@@ -22,7 +21,7 @@ rota_framing_check(const struct rota_framing *framing)
 
 	if (ops == NULL || ops->name == NULL || ops->find == NULL)
 		return -EINVAL;
-	if (ops->around > LIMIT_MOST || framing->limit > LIMIT_MOST)
+	if (ops->around > ROTA_FRAMING_MOST || framing->limit > ROTA_FRAMING_MOST)
 		return -EINVAL;
 	if (ops != &rota_framing_delimiter)
 		return 0;
@@ -35,7 +34,7 @@ size_t
 rota_framing_limit(const struct rota_framing *framing)
 {
 	size_t limit = framing->limit != 0 ? framing->limit : LIMIT_DEFAULT;
-	size_t most = framing->ops->most != 0 ? framing->ops->most : LIMIT_MOST;
+	size_t most = framing->ops->most != 0 ? framing->ops->most : ROTA_FRAMING_MOST;
 
 	return limit <= most ? limit : most;
 }
@@ -111,7 +110,7 @@ rota__framing_cut(const struct rota_framing_state *state, const unsigned char *b
 {
 	if (len < state->need)
 		return 0;
-	*ret_frame = (struct rota_frame){ bytes + state->seen, (size_t)state->words };
+	*ret_frame = (struct rota_frame){ bytes + state->seen, (size_t)state->own };
 	return (ssize_t)state->need;
 }
 
@@ -121,8 +120,8 @@ rota__framing_note(const struct rota_framing *framing, struct rota_framing_state
 {
 	if (payload > rota_framing_limit(framing))
 		return -EMSGSIZE;
-	state->seen = head;
-	state->words = payload;
-	state->need = head + (size_t)payload + tail;
+	state->seen = (uint32_t)head;
+	state->own = payload;
+	state->need = (uint32_t)(head + (size_t)payload + tail);
 	return 0;
 }

@@ -9,7 +9,7 @@
 
 /*
  * The frame that has a head, a payload and a tail, when it is there. Of a head that was understood
- * the state says: seen is its length, words the payload's, and need that of the whole frame.
+ * the state says: seen is its length, own the payload's, and need that of the whole frame.
  */
 ssize_t rota__framing_cut(const struct rota_framing_state *state, const unsigned char *bytes,
 	size_t len, struct rota_frame *ret_frame);

@@ -103,7 +103,7 @@ find_varint(const struct rota_framing *framing, struct rota_framing_state *state
 		unsigned shift = 7 * (unsigned)state->seen++;
 		int r;
 
-		state->words |= (uint64_t)(byte & 0x7f) << shift;
+		state->own |= (uint64_t)(byte & 0x7f) << shift;
 		if (byte == 0 && shift > 0)
 			return -ROTA_EFRAME;
 		if ((byte & 0x80) != 0) {
@@ -111,7 +111,7 @@ find_varint(const struct rota_framing *framing, struct rota_framing_state *state
 				return -EMSGSIZE;
 			continue;
 		}
-		r = rota__framing_note(framing, state, state->seen, state->words, 0);
+		r = rota__framing_note(framing, state, state->seen, state->own, 0);
 		if (r < 0)
 			return r;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Framings by what stands at the end: lines, and delimiters of one's own. What was searched once is
- * not searched again: of lines state->seen bytes have no newline; of a delimiter state->words bytes
+ * not searched again: of lines state->seen bytes have no newline; of a delimiter state->own bytes
  * of its front are the last that were seen (Knuth, Morris, Pratt), so that one which comes in
  * pieces is found without going back.
  */
@@ -41,7 +41,7 @@ find_line(const struct rota_framing *framing, struct rota_framing_state *state,
 	if (payload > limit)
 		return -EMSGSIZE;
 	if (newline == NULL) {
-		state->seen = end;
+		state->seen = (uint32_t)end;
 		return 0;
 	}
 	*ret_frame = (struct rota_frame){ bytes, payload };
@@ -129,14 +129,14 @@ find_delimiter(const struct rota_framing *framing, struct rota_framing_state *st
 	size_t whole;
 	size_t payload;
 
-	begin_search(&search, framing, (size_t)state->words);
+	begin_search(&search, framing, (size_t)state->own);
 	whole = go_on(&search, bytes, state->seen, end);
 	payload = (whole != 0 ? whole : end) - search.matched;
 	if (payload > limit)
 		return -EMSGSIZE;
 	if (whole == 0) {
-		state->seen = end;
-		state->words = search.matched;
+		state->seen = (uint32_t)end;
+		state->own = search.matched;
 		return 0;
 	}
 	*ret_frame = (struct rota_frame){ bytes, payload };

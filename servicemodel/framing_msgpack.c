@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Framing by MessagePack objects. An object ends where as many have begun as were said to come, so
- * one count is all that is kept, of any nesting: state->words is how many are still to begin, but
+ * one count is all that is kept, of any nesting: state->own is how many are still to begin, but
  * one less, so that zero is the first state; state->seen is where the next one does, which may be
  * beyond what has come. Each of them takes a byte at least. So a count that was only claimed is
  * told from one that can be true by the limit, and the count never passes that.
@@ -19,7 +19,7 @@ find_msgpack(const struct rota_framing *framing, struct rota_framing_state *stat
 	const unsigned char *bytes, size_t len, struct rota_frame *ret_frame)
 {
 	uint64_t limit = rota_framing_limit(framing);
-	uint64_t left = state->words + 1;
+	uint64_t left = state->own + 1;
 	uint64_t place = state->seen;
 	uint64_t least = place + left;
 
@@ -42,9 +42,9 @@ find_msgpack(const struct rota_framing *framing, struct rota_framing_state *stat
 		*ret_frame = (struct rota_frame){ bytes, (size_t)least };
 		return (ssize_t)least;
 	}
-	state->words = left - 1;
-	state->seen = (size_t)place;
-	state->need = (size_t)least;
+	state->own = left - 1;
+	state->seen = (uint32_t)place;
+	state->need = (uint32_t)least;
 	return 0;
 }
 

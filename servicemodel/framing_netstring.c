@@ -18,11 +18,11 @@ take_digit(const struct rota_framing *framing, struct rota_framing_state *state,
 {
 	bool is_first = state->seen == 0;
 
-	if (byte < '0' || byte > '9' || (!is_first && state->words == 0))
+	if (byte < '0' || byte > '9' || (!is_first && state->own == 0))
 		return -ROTA_EFRAME;
-	state->words = 10 * state->words + (byte - '0');
+	state->own = 10 * state->own + (byte - '0');
 	state->seen++;
-	return state->words <= rota_framing_limit(framing) ? 0 : -EMSGSIZE;
+	return state->own <= rota_framing_limit(framing) ? 0 : -EMSGSIZE;
 }
 
 static ssize_t
@@ -39,7 +39,7 @@ find_netstring(const struct rota_framing *framing, struct rota_framing_state *st
 			return 0;
 		byte = bytes[state->seen];
 		if (byte == ':' && state->seen > 0)
-			r = rota__framing_note(framing, state, state->seen + 1, state->words, 1);
+			r = rota__framing_note(framing, state, state->seen + 1, state->own, 1);
 		else
 			r = take_digit(framing, state, byte);
 		if (r < 0)

@@ -22,10 +22,13 @@ struct rota_framing;
 
 /* Where a framing is in the frame that is coming. All zero at the start of each. */
 struct rota_framing_state {
-	size_t seen;    /* bytes at its front, some perhaps to come, not to be looked at again */
-	size_t need;    /* the frame has this many bytes at least; 0: not known */
-	uint64_t words; /* the framing's own */
+	uint32_t seen; /* bytes at its front, some perhaps to come, not to be looked at again */
+	uint32_t need; /* the frame has this many bytes at least; 0: not known */
+	uint64_t own;  /* the framing's */
 };
+
+/* A limit can be no higher. */
+#define ROTA_FRAMING_MOST ((size_t)1 << 30)
 
 /* A payload, without what is around it: within the bytes that were given. */
 struct rota_frame {
@@ -106,7 +109,7 @@ extern ROTA_API const struct rota_framing_ops rota_framing_msgpack;
 /* A framing with its limits: { &rota_framing_line, 4096 }. Copied by who is given it. */
 struct rota_framing {
 	const struct rota_framing_ops *ops;
-	size_t limit;          /* bytes of the longest payload; 0: 1 MiB; at most 2^47 */
+	size_t limit;          /* bytes of the longest payload; 0: 1 MiB; ROTA_FRAMING_MOST at most */
 	const char *delimiter; /* rota_framing_delimiter's; it must outlive the framing */
 	size_t delimiter_len;
 	const void *own; /* for tables of your own */
