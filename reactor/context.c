@@ -10,6 +10,7 @@
 
 #include "allocator.h"
 #include "context.h"
+#include "follower.h"
 
 static int forks;
 
@@ -75,6 +76,7 @@ rota__context_make(const struct rota_context_ops *ops, const struct rota_sys_ops
 	ctx->posts_end = &ctx->posts;
 	rota__list_init(&ctx->ready);
 	rota__list_init(&ctx->tasks);
+	rota__list_init(&ctx->followers);
 	r = ops->open != NULL ? ops->open(ctx, argument) : 0;
 	if (r < 0) {
 		rota__free(ctx);
@@ -154,6 +156,7 @@ rota_context_free(struct rota_context *ctx)
 	ctx->now_is_read = false;
 	while (ctx->layer != NULL && ctx->layer->ops->close_all(ctx, ctx->layer))
 		ctx->layer->ops->end_turn(ctx, ctx->layer);
+	rota__followers_end(ctx);
 	forget_work(ctx);
 	rota__signals_stop_all(ctx);
 	each_target(ctx, stop_child);
@@ -201,6 +204,7 @@ rota_context_forked(struct rota_context *ctx, unsigned flags)
 	 */
 	if (ctx->layer != NULL)
 		ctx->layer->ops->forked(ctx, ctx->layer, flags);
+	rota__followers_forked(ctx, flags);
 	each_target(ctx, stop_child);
 	rota__wake_close(ctx);
 	if (r < 0)
