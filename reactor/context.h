@@ -105,9 +105,9 @@ struct rota__pass {
 struct rota_context {
 	const struct rota_context_ops *ops;
 	const struct rota_sys_ops *sys;
-	struct rota__layer *layer; /* NULL until the layer above is first used */
+	struct rota__layer *layer;  /* NULL until the layer above is first used */
 	struct rota_link followers; /* follower.c */
-	pid_t pid;                 /* the process it was made or last forked in */
+	pid_t pid;                  /* the process it was made or last forked in */
 
 	/*
 	 * target.c: who watches which descriptor, and what is ready, first those that a budget left
