@@ -200,6 +200,13 @@ hall_spin(struct rota_context *ctx)
 		assert_true(rota_dispatch_once(ctx, 0, NULL) >= 0);
 }
 
+void
+hall_close(struct rota_context *ctx, struct hall *hall)
+{
+	rota_service_free(hall->service);
+	hall_spin(ctx);
+}
+
 struct reading {
 	int peer;
 	char *buffer;

@@ -56,6 +56,8 @@ struct hall {
 void hall_init(struct hall *hall);
 /* Serves on 127.0.0.1, on a port of its own; fails the test if it cannot. */
 void hall_open(struct rota_context *ctx, struct hall *hall);
+/* Frees the service, and has the rest of its closes told. */
+void hall_close(struct rota_context *ctx, struct hall *hall);
 /* Turns until that happened so often; fails the test if it does not. */
 void hall_expect(struct rota_context *ctx, struct hall *hall, enum hall_event event, int times);
 /* Turns until nobody is left. */

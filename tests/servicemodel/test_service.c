@@ -37,7 +37,7 @@ service__a_frame__is_answered(void **state)
 	hall_expect(ctx, &hall, HALL_CLOSE, 1);
 	assert_int_equal(hall.reason, ROTA_REASON_CLEAN);
 	assert_int_equal(hall.events[HALL_OPEN], 1);
-	rota_service_free(hall.service);
+	hall_close(ctx, &hall);
 }
 
 static void
@@ -64,7 +64,7 @@ session__its_bytes__are_zero_aligned_and_its_own(void **state)
 	assert_ptr_equal(rota_service_userdata(hall.service), &hall);
 	assert_ptr_equal(rota_service_context(hall.service), ctx);
 	close(peer);
-	rota_service_free(hall.service);
+	hall_close(ctx, &hall);
 }
 
 static ssize_t
@@ -100,7 +100,7 @@ session__without_a_framing__gets_data(void **state)
 	assert_int_equal(rota_service_meter(hall.service)->bytes_in, 3);
 	assert_int_equal(rota_service_meter(hall.service)->bytes_out, 3);
 	close(peer);
-	rota_service_free(hall.service);
+	hall_close(ctx, &hall);
 }
 
 static void
@@ -135,7 +135,7 @@ session__paused_in_a_frame__gets_the_next_when_resumed(void **state)
 	assert_int_equal(hall.reason, ROTA_REASON_CLEAN);
 	assert_true(hall_sees_end(ctx, peer));
 	close(peer);
-	rota_service_free(hall.service);
+	hall_close(ctx, &hall);
 }
 
 /* Frames of 4,096 bytes are answered by as many, and nobody reads them for a while. */
@@ -190,7 +190,7 @@ session__with_full_output__gets_no_frame_and_loses_none(void **state)
 	assert_memory_equal(frames, answers, sizeof frames);
 	assert_int_equal(hall.events[HALL_FRAME], 64);
 	close(peer);
-	rota_service_free(hall.service);
+	hall_close(ctx, &hall);
 }
 
 /* What waits because its output is full is finished also when the peer has ended meanwhile. */
@@ -218,7 +218,7 @@ session__full_when_the_peer_ends__answers_all_before(void **state)
 	assert_int_equal(hall.events[HALL_FRAME], 199);
 	assert_int_equal(hall.reason, ROTA_REASON_CLEAN);
 	close(peer);
-	rota_service_free(hall.service);
+	hall_close(ctx, &hall);
 }
 
 static void
@@ -238,7 +238,7 @@ session__a_negative_return__closes_with_that_error(void **state)
 	assert_int_equal(hall.reason, ROTA_REASON_LOCAL);
 	assert_int_equal(hall.error, -EPERM);
 	close(peer);
-	rota_service_free(hall.service);
+	hall_close(ctx, &hall);
 }
 
 static void
@@ -267,7 +267,7 @@ session__closed_in_a_frame__gets_no_more_and_sends_what_it_said(void **state)
 	assert_string_equal(hall.said, "a|");
 	close(peer);
 	hall_expect(ctx, &hall, HALL_CLOSE, 1);
-	rota_service_free(hall.service);
+	hall_close(ctx, &hall);
 }
 
 static void
@@ -300,7 +300,7 @@ session__with_another_framing__has_it_from_the_next_frame_on(void **state)
 	assert_string_equal(answer, "upgrade\n3:a\nb,2:cd,");
 	assert_string_equal(hall.said, "upgrade|a\nb|cd|");
 	close(peer);
-	rota_service_free(hall.service);
+	hall_close(ctx, &hall);
 }
 
 /* Bad frames */
@@ -341,7 +341,7 @@ check_bad_frame(void **state, const void *bytes, size_t len, int error, enum rot
 	assert_int_equal(rota_service_meter(hall.service)->bad_frames, 1);
 	assert_int_equal(rota_service_meter(hall.service)->closed[reason], 1);
 	close(peer);
-	rota_service_free(hall.service);
+	hall_close(ctx, &hall);
 }
 
 static void
@@ -376,7 +376,7 @@ bad_frame__malformed__ends_the_session_and_names_the_framing(void **state)
 	assert_int_equal(hall.error, -ROTA_EFRAME);
 	assert_non_null(strstr(hall.text, "netstring"));
 	close(peer);
-	rota_service_free(hall.service);
+	hall_close(ctx, &hall);
 }
 
 static void
@@ -396,7 +396,7 @@ send__what_the_framing_cannot_carry__is_refused(void **state)
 	assert_int_equal(rota_service_meter(hall.service)->frames_out, 0);
 	expect_silence(peer);
 	close(peer);
-	rota_service_free(hall.service);
+	hall_close(ctx, &hall);
 }
 
 static void
@@ -430,7 +430,7 @@ frame__longer_than_a_read__is_given_whole_once(void **state)
 	assert_memory_equal(frame, answer, sizeof frame);
 	assert_int_equal(hall.events[HALL_FRAME], 1);
 	close(peer);
-	rota_service_free(hall.service);
+	hall_close(ctx, &hall);
 }
 
 /* What is refused */
