@@ -108,11 +108,10 @@ hall_open(struct rota_context *ctx, struct hall *hall)
 	struct rota_address address;
 
 	hall->options.listen = listen;
-	assert_int_equal(
-		rota_serve(ctx, &hall->options, &hall->protocol, hall, &hall->service), 0);
+	assert_int_equal(rota_serve(ctx, &hall->options, &hall->protocol, hall, &hall->service), 0);
 	hall->options.listen = NULL;
-	assert_int_equal(
-		rota_listener_address(rota_service_listener(hall->service, 0), &address), 0);
+	assert_int_equal(rota_listener_address(rota_service_listener(hall->service, 0), &address),
+		0);
 	rota_address_format(&address, hall->address, sizeof hall->address);
 }
 

@@ -9,7 +9,7 @@
 #include <rota/address.h>
 #include <rota/service.h>
 
-#include "fixture.h"
+#include "rig.h"
 
 #define HALL_TEXT 8192
 

@@ -18,7 +18,7 @@
 static void
 service__a_frame__is_answered(void **state)
 {
-	struct rota_context *ctx = ((struct fixture *)*state)->ctx;
+	struct rota_context *ctx = context_of(state);
 	struct hall hall;
 	char answer[32];
 	int peer;
@@ -43,7 +43,7 @@ service__a_frame__is_answered(void **state)
 static void
 session__its_bytes__are_zero_aligned_and_its_own(void **state)
 {
-	struct rota_context *ctx = ((struct fixture *)*state)->ctx;
+	struct rota_context *ctx = context_of(state);
 	struct hall hall;
 	unsigned char *bytes;
 	int peer;
@@ -81,7 +81,7 @@ takes_three(struct rota_session *session, const void *bytes, size_t len, void *u
 static void
 session__without_a_framing__gets_data(void **state)
 {
-	struct rota_context *ctx = ((struct fixture *)*state)->ctx;
+	struct rota_context *ctx = context_of(state);
 	struct hall hall;
 	char answer[32];
 	int peer;
@@ -114,7 +114,7 @@ counts_in_session(struct hall *hall, enum hall_event event, struct rota_session 
 static void
 session__paused_in_a_frame__gets_the_next_when_resumed(void **state)
 {
-	struct rota_context *ctx = ((struct fixture *)*state)->ctx;
+	struct rota_context *ctx = context_of(state);
 	struct hall hall;
 	int peer;
 
@@ -144,7 +144,7 @@ session__with_full_output__gets_no_frame_and_loses_none(void **state)
 {
 	static char frames[64 * 4096];
 	static char answers[sizeof frames + 1];
-	struct rota_context *ctx = ((struct fixture *)*state)->ctx;
+	struct rota_context *ctx = context_of(state);
 	const int small = 4096;
 	struct hall hall;
 	size_t sent = 0;
@@ -162,7 +162,8 @@ session__with_full_output__gets_no_frame_and_loses_none(void **state)
 	assert_int_equal(setsockopt(peer, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
 	hall_expect(ctx, &hall, HALL_OPEN, 1);
 	assert_int_equal(setsockopt(rota_stream_fd(rota_session_stream(hall.last)), SOL_SOCKET,
-				 SO_SNDBUF, &small, sizeof small), 0);
+				 SO_SNDBUF, &small, sizeof small),
+		0);
 	/* As much as it takes; on_frame asserts that no answer is refused. */
 	for (int i = 0; i < 1000 && sent < sizeof frames; i++) {
 		ssize_t n = send(peer, frames + sent, sizeof frames - sent,
@@ -197,7 +198,7 @@ session__with_full_output__gets_no_frame_and_loses_none(void **state)
 static void
 session__full_when_the_peer_ends__answers_all_before(void **state)
 {
-	struct rota_context *ctx = ((struct fixture *)*state)->ctx;
+	struct rota_context *ctx = context_of(state);
 	static char answers[200 * 61];
 	struct hall hall;
 	char frame[62];
@@ -224,7 +225,7 @@ session__full_when_the_peer_ends__answers_all_before(void **state)
 static void
 session__a_negative_return__closes_with_that_error(void **state)
 {
-	struct rota_context *ctx = ((struct fixture *)*state)->ctx;
+	struct rota_context *ctx = context_of(state);
 	struct hall hall;
 	int peer;
 
@@ -252,7 +253,7 @@ closes(struct hall *hall, enum hall_event event, struct rota_session *session)
 static void
 session__closed_in_a_frame__gets_no_more_and_sends_what_it_said(void **state)
 {
-	struct rota_context *ctx = ((struct fixture *)*state)->ctx;
+	struct rota_context *ctx = context_of(state);
 	struct hall hall;
 	char answer[32];
 	int peer;
@@ -286,7 +287,7 @@ upgrades(struct hall *hall, enum hall_event event, struct rota_session *session)
 static void
 session__with_another_framing__has_it_from_the_next_frame_on(void **state)
 {
-	struct rota_context *ctx = ((struct fixture *)*state)->ctx;
+	struct rota_context *ctx = context_of(state);
 	struct hall hall;
 	char answer[32];
 	int peer;
@@ -318,7 +319,7 @@ static void
 check_bad_frame(void **state, const void *bytes, size_t len, int error, enum rota_reason reason,
 	const char *text)
 {
-	struct rota_context *ctx = ((struct fixture *)*state)->ctx;
+	struct rota_context *ctx = context_of(state);
 	struct hall hall;
 	char answer[32];
 	int peer;
@@ -361,7 +362,7 @@ bad_frame__cut_by_the_end__ends_the_session_and_says_so(void **state)
 static void
 bad_frame__malformed__ends_the_session_and_names_the_framing(void **state)
 {
-	struct rota_context *ctx = ((struct fixture *)*state)->ctx;
+	struct rota_context *ctx = context_of(state);
 	struct hall hall;
 	int peer;
 
@@ -382,7 +383,7 @@ bad_frame__malformed__ends_the_session_and_names_the_framing(void **state)
 static void
 send__what_the_framing_cannot_carry__is_refused(void **state)
 {
-	struct rota_context *ctx = ((struct fixture *)*state)->ctx;
+	struct rota_context *ctx = context_of(state);
 	static const char longer[65] = "";
 	struct hall hall;
 	int peer;
@@ -404,7 +405,7 @@ frame__longer_than_a_read__is_given_whole_once(void **state)
 {
 	static char frame[300000 + 4];
 	static char answer[sizeof frame + 1];
-	struct rota_context *ctx = ((struct fixture *)*state)->ctx;
+	struct rota_context *ctx = context_of(state);
 	struct hall hall;
 	size_t sent = 0;
 	size_t got = 0;
@@ -414,8 +415,8 @@ frame__longer_than_a_read__is_given_whole_once(void **state)
 		frame[i] = (char)(i * 7 + i / 256);
 	memcpy(frame, "\0\004\223\340", 4);
 	hall_init(&hall);
-	hall.protocol.framing = (struct rota_framing){ &rota_framing_length32, 300000, NULL, 0,
-		NULL };
+	hall.protocol.framing =
+		(struct rota_framing){ &rota_framing_length32, 300000, NULL, 0, NULL };
 	hall_open(ctx, &hall);
 	peer = raw_connect(hall.address);
 	while (got < sizeof frame) {
@@ -438,7 +439,7 @@ frame__longer_than_a_read__is_given_whole_once(void **state)
 static void
 serve__what_makes_no_sense__is_refused(void **state)
 {
-	struct rota_context *ctx = ((struct fixture *)*state)->ctx;
+	struct rota_context *ctx = context_of(state);
 	const char *const nowhere[] = { "127.0.0.1:0", "nonsense", NULL };
 	struct rota_service *service = NULL;
 	struct hall hall;
