@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Framings by what stands at the end: lines, and delimiters of one's own. What was searched once is
- * not searched again: of lines state->seen bytes have no newline; of a delimiter state->own bytes
- * of its front are the last that were seen (Knuth, Morris, Pratt), so that one which comes in
- * pieces is found without going back.
+ * Framings by what stands at the end: lines, and delimiters of one's own. What was searched is not
+ * searched again. Of a line state->seen bytes have no newline, and no carriage return that may
+ * belong to one. Of a delimiter the first state->own bytes are the last that were seen (Knuth,
+ * Morris, Pratt), so that one which comes in pieces is found without going back.
  */
 #include <rota/framing.h>
 
@@ -21,10 +21,11 @@ smaller(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
+/* Whether what is between is not empty, and ends so. */
 static bool
-ends_in_return(const unsigned char *bytes, size_t len)
+ends_in_return(const unsigned char *bytes, size_t from, size_t end)
 {
-	return len > 0 && bytes[len - 1] == '\r';
+	return end > from && bytes[end - 1] == '\r';
 }
 
 static ssize_t
@@ -33,15 +34,14 @@ find_line(const struct rota_framing *framing, struct rota_framing_state *state,
 {
 	size_t limit = rota_framing_limit(framing);
 	size_t end = smaller(len, limit + LINE_END_MAX);
-	const unsigned char *newline =
-		memchr(bytes + state->seen, '\n', end - smaller(state->seen, end));
+	const unsigned char *newline = memchr(bytes + state->seen, '\n', end - state->seen);
 	size_t before = newline != NULL ? (size_t)(newline - bytes) : end;
-	size_t payload = before - ends_in_return(bytes, before);
+	size_t payload = before - ends_in_return(bytes, state->seen, before);
 
 	if (payload > limit)
 		return -EMSGSIZE;
 	if (newline == NULL) {
-		state->seen = (uint32_t)end;
+		state->seen = (uint32_t)payload;
 		return 0;
 	}
 	*ret_frame = (struct rota_frame){ bytes, payload };
@@ -54,7 +54,7 @@ wrap_line(const struct rota_framing *framing, const unsigned char *payload, size
 	struct rota_framing_around *ret_around)
 {
 	(void)framing;
-	if (ends_in_return(payload, len) || (len > 0 && memchr(payload, '\n', len) != NULL))
+	if (ends_in_return(payload, 0, len) || (len > 0 && memchr(payload, '\n', len) != NULL))
 		return -ROTA_EFRAME;
 	ret_around->behind[0] = '\n';
 	ret_around->behind_len = 1;
