@@ -32,8 +32,9 @@ ROTA_API void rota_service_meter_add(struct rota_service_meter *sum,
 	const struct rota_service_meter *part);
 
 /*
- * Writes it, as rota_meter_format does, with the service's name: in OpenMetrics as the label
- * service. Returns the same.
+ * Writes it, as rota_meter_format does, with the service's name, NULL for none: for people in its
+ * first line; in JSON as the member "name"; in OpenMetrics as the label service of each sample. Of
+ * the reasons those of which there is none are left out, but not in OpenMetrics. Returns the same.
  */
 ROTA_API size_t rota_service_meter_format(const struct rota_service_meter *meter, const char *name,
 	enum rota_meter_format format, char *buffer, size_t size);
