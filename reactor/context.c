@@ -206,6 +206,8 @@ rota_context_forked(struct rota_context *ctx, unsigned flags)
 		ctx->layer->ops->forked(ctx, ctx->layer, flags);
 	rota__followers_forked(ctx, flags);
 	each_target(ctx, stop_child);
+	if ((flags & ROTA_FORK_STOP_SIGNALS) != 0)
+		rota__signals_stop_all(ctx);
 	rota__wake_close(ctx);
 	if (r < 0)
 		return r;

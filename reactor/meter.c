@@ -56,3 +56,22 @@ rota__meter_turn(struct rota_context *ctx, uint64_t handlers)
 	if (handlers > meter->most_handlers)
 		meter->most_handlers = handlers;
 }
+
+void
+rota_meter_add(struct rota_meter *sum, const struct rota_meter *part)
+{
+	sum->turns += part->turns;
+	sum->handlers += part->handlers;
+	if (part->most_handlers > sum->most_handlers)
+		sum->most_handlers = part->most_handlers;
+	sum->waiting += part->waiting;
+	sum->busy += part->busy;
+	for (int i = 0; i < ROTA_METER_BUCKETS; i++)
+		sum->durations[i] += part->durations[i];
+	if (part->slowest > sum->slowest || sum->slowest_name == NULL) {
+		sum->slowest = part->slowest;
+		sum->slowest_name = part->slowest_name;
+	}
+	sum->accept_pauses += part->accept_pauses;
+	sum->drops += part->drops;
+}

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -74,6 +75,21 @@ sys_pidfd_open(pid_t pid, unsigned flags)
 	return (int)syscall(SYS_pidfd_open, pid, flags);
 }
 
+/* By number: glibc has it from 2.34 on, musl not yet. */
+static int
+sys_close_range(unsigned first, unsigned last, unsigned flags)
+{
+	return (int)syscall(SYS_close_range, first, last, flags);
+}
+
+static void *
+sys_mmap(size_t size, int protection, int flags)
+{
+	void *memory = mmap(NULL, size, protection, flags | MAP_ANONYMOUS, -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
 static bool
 sys_can_be_polled(int fd)
 {
@@ -90,6 +106,7 @@ sys_can_be_polled(int fd)
 
 const struct rota_sys_ops rota__sys = {
 	.socket = socket,
+	.socketpair = socketpair,
 	.bind = sys_bind,
 	.listen = listen,
 	.accept4 = sys_accept4,
@@ -99,6 +116,7 @@ const struct rota_sys_ops rota__sys = {
 	.sendmsg = sendmsg,
 	.shutdown = shutdown,
 	.close = close,
+	.close_range = sys_close_range,
 	.getsockopt = getsockopt,
 	.setsockopt = setsockopt,
 	.getsockname = sys_getsockname,
@@ -110,6 +128,8 @@ const struct rota_sys_ops rota__sys = {
 	.stat = stat,
 	.unlink = unlink,
 	.getrlimit = sys_getrlimit,
+	.mmap = sys_mmap,
+	.munmap = munmap,
 	.eventfd = eventfd,
 	.read = read,
 	.write = write,
@@ -118,5 +138,7 @@ const struct rota_sys_ops rota__sys = {
 	.sigaction = sigaction,
 	.pidfd_open = sys_pidfd_open,
 	.can_be_polled = sys_can_be_polled,
+	.fork = fork,
+	.kill = kill,
 	.wait4 = wait4,
 };

@@ -20,6 +20,7 @@ struct rota_context;
 
 struct rota_sys_ops {
 	int (*socket)(int domain, int type, int protocol);
+	int (*socketpair)(int domain, int type, int protocol, int fds[2]);
 	int (*bind)(int fd, const struct sockaddr *address, socklen_t length);
 	int (*listen)(int fd, int backlog);
 	int (*accept4)(int fd, struct sockaddr *address, socklen_t *length, int flags);
@@ -29,6 +30,7 @@ struct rota_sys_ops {
 	ssize_t (*sendmsg)(int fd, const struct msghdr *message, int flags);
 	int (*shutdown)(int fd, int how);
 	int (*close)(int fd);
+	int (*close_range)(unsigned first, unsigned last, unsigned flags);
 	int (*getsockopt)(int fd, int level, int name, void *value, socklen_t *length);
 	int (*setsockopt)(int fd, int level, int name, const void *value, socklen_t length);
 	int (*getsockname)(int fd, struct sockaddr *address, socklen_t *length);
@@ -40,6 +42,9 @@ struct rota_sys_ops {
 	int (*stat)(const char *path, struct stat *status);
 	int (*unlink)(const char *path);
 	int (*getrlimit)(int resource, struct rlimit *limit);
+	/* NULL, and not MAP_FAILED, when there is none: memory of no file */
+	void *(*mmap)(size_t size, int protection, int flags);
+	int (*munmap)(void *memory, size_t size);
 	int (*eventfd)(unsigned initial, int flags);
 	ssize_t (*read)(int fd, void *bytes, size_t size);
 	ssize_t (*write)(int fd, const void *bytes, size_t size);
@@ -50,6 +55,8 @@ struct rota_sys_ops {
 	int (*pidfd_open)(pid_t pid, unsigned flags);
 	/* not libc's: whether epoll takes the device, which nothing else tells */
 	bool (*can_be_polled)(int fd);
+	pid_t (*fork)(void);
+	int (*kill)(pid_t pid, int number);
 	pid_t (*wait4)(pid_t pid, int *status, int options, struct rusage *usage);
 };
 

@@ -399,6 +399,12 @@ rota_listener_address(const struct rota_listener *listener, struct rota_address 
 	return rota_address_from_sockaddr((struct sockaddr *)&address, length, ret_address);
 }
 
+int
+rota_listener_fd(const struct rota_listener *listener)
+{
+	return listener->target.fd < 0 ? -ENOTCONN : listener->target.fd;
+}
+
 struct rota_context *
 rota_listener_context(const struct rota_listener *listener)
 {

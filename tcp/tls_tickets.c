@@ -165,3 +165,54 @@ rota_tls_config_set_ticket_keys(struct rota_tls_config *config,
 	pthread_mutex_unlock(&config->lock);
 	return 0;
 }
+
+int
+rota_tls_ticket_keys_make(unsigned char ret_keys[ROTA_TLS_TICKET_KEYS], rota_time now)
+{
+	struct rota__tls_tickets tickets = { .since = now };
+	bool is_made = make(&tickets.current) && make(&tickets.previous);
+
+	if (is_made) {
+		memcpy(ret_keys, MAGIC, MAGIC_BYTES);
+		memcpy(ret_keys + MAGIC_BYTES, &tickets, sizeof tickets);
+	}
+	OPENSSL_cleanse(&tickets, sizeof tickets);
+	return is_made ? 0 : -ROTA_ETLS;
+}
+
+int
+rota_tls_ticket_keys_prepare(unsigned char keys[ROTA_TLS_TICKET_KEYS], rota_time now)
+{
+	struct rota__tls_tickets tickets;
+	bool is_made;
+
+	if (memcmp(keys, MAGIC, MAGIC_BYTES) != 0)
+		return -EINVAL;
+	memcpy(&tickets, keys + MAGIC_BYTES, sizeof tickets);
+	/* Nobody who has them is to replace those in use before they are turned. */
+	tickets.since = now;
+	is_made = make(&tickets.previous);
+	if (is_made)
+		memcpy(keys + MAGIC_BYTES, &tickets, sizeof tickets);
+	OPENSSL_cleanse(&tickets, sizeof tickets);
+	return is_made ? 0 : -ROTA_ETLS;
+}
+
+int
+rota_tls_ticket_keys_turn(unsigned char keys[ROTA_TLS_TICKET_KEYS], rota_time now)
+{
+	struct rota__tls_tickets tickets;
+	struct rota__tls_ticket_key before;
+
+	if (memcmp(keys, MAGIC, MAGIC_BYTES) != 0)
+		return -EINVAL;
+	memcpy(&tickets, keys + MAGIC_BYTES, sizeof tickets);
+	before = tickets.current;
+	tickets.current = tickets.previous;
+	tickets.previous = before;
+	tickets.since = now;
+	memcpy(keys + MAGIC_BYTES, &tickets, sizeof tickets);
+	OPENSSL_cleanse(&tickets, sizeof tickets);
+	OPENSSL_cleanse(&before, sizeof before);
+	return 0;
+}

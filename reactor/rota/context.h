@@ -58,14 +58,15 @@ ROTA_API uint64_t rota_context_errors(const struct rota_context *ctx);
 
 /* rota_context_forked: listeners stay open in the child. */
 #define ROTA_FORK_KEEP_LISTENERS (1u << 0)
+/* And signals are stopped, each with the disposition that was there before it was started. */
+#define ROTA_FORK_STOP_SIGNALS (1u << 1)
 
 /*
  * In the child of a fork, before any other call on the context: gives it a backend of its own, and
  * drops its streams and listeners: their descriptors are closed here, nothing is sent to their
  * peers, no handler is called, and their pointers are dead once the turn (if this is one) is over.
- * Children are stopped. Targets, timers, tasks and signals stay. flags is 0 or
- * ROTA_FORK_KEEP_LISTENERS. Returns 0, or a negative error after which only rota_context_free is of
- * use.
+ * Children are stopped. Targets, timers, tasks and signals stay. flags is 0 or some of the above.
+ * Returns 0, or a negative error after which only rota_context_free is of use.
  */
 ROTA_API int rota_context_forked(struct rota_context *ctx, unsigned flags);
 

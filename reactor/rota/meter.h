@@ -48,6 +48,12 @@ struct rota_meter {
 #define ROTA_METER_INIT { 0, 0, 0, 0, 0, { 0 }, 0, NULL, 0, 0, NULL, ROTA_NEVER }
 /* clang-format on */
 
+/*
+ * Adds what part counts to sum, as for contexts that work side by side: of most_handlers and the
+ * slowest handler the greater stays. What is the caller's in sum is not touched. From any thread.
+ */
+ROTA_API void rota_meter_add(struct rota_meter *sum, const struct rota_meter *part);
+
 enum rota_meter_format {
 	ROTA_METER_TEXT, /* lines for people, with rounded durations: "1.5 ms" */
 	/*

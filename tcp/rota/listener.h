@@ -112,6 +112,12 @@ ROTA_API void rota_listener_resume(struct rota_listener *listener);
 ROTA_API int rota_listener_address(const struct rota_listener *listener,
 	struct rota_address *ret_address);
 
+/*
+ * Its listening socket, for a child or another process that is to accept there too. It stays the
+ * listener's: duplicate it to keep it. -ENOTCONN once closed.
+ */
+ROTA_API int rota_listener_fd(const struct rota_listener *listener);
+
 ROTA_API struct rota_context *rota_listener_context(const struct rota_listener *listener);
 
 ROTA_END_DECLS

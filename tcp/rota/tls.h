@@ -128,6 +128,18 @@ ROTA_API int rota_tls_config_set_ticket_keys(struct rota_tls_config *config,
 	const unsigned char keys[ROTA_TLS_TICKET_KEYS]);
 
 /*
+ * Keys for several processes that are handed them by one, which alone replaces them, before they
+ * are 6 hours old: made new, in use from now on, an instant of rota_context_now; prepared, so that
+ * tickets of the keys that are to come are good beside those in use, while those of the previous
+ * ones no longer are; and turned, so that those are in use and the ones before them are still good.
+ * Whoever has turned seals what all can open who have prepared. 0; -EINVAL for keys that are none;
+ * -ROTA_ETLS when there is no randomness. From any thread. Wipe what you keep.
+ */
+ROTA_API int rota_tls_ticket_keys_make(unsigned char ret_keys[ROTA_TLS_TICKET_KEYS], rota_time now);
+ROTA_API int rota_tls_ticket_keys_prepare(unsigned char keys[ROTA_TLS_TICKET_KEYS], rota_time now);
+ROTA_API int rota_tls_ticket_keys_turn(unsigned char keys[ROTA_TLS_TICKET_KEYS], rota_time now);
+
+/*
  * Whoever answers is believed: neither chain nor name are verified. Whoever stands between can read
  * and change everything. 0 or -EBUSY.
  */

@@ -118,12 +118,51 @@ signal__started_before_the_fork__is_each_processes_own(void **state)
 	check_parent(ctx);
 }
 
+static void
+have_no_signal(struct rota_context *ctx)
+{
+	struct rota_context *own;
+	struct rota_signal signal = ROTA_SIGNAL_INIT;
+	struct sigaction action;
+
+	child_assert(rota_context_forked(ctx, ROTA_FORK_STOP_SIGNALS) == 0);
+	child_assert(sigaction(SIGUSR1, NULL, &action) == 0);
+	child_assert(action.sa_handler == SIG_IGN);
+	child_assert(rota_context_new(&own) == 0);
+	child_assert(rota_signal_start(own, &signal, SIGUSR1, on_signal, NULL) == 0);
+	child_assert(raise(SIGUSR1) == 0);
+	child_assert(rota_dispatch_once(ctx, 0, NULL) == 0);
+	child_assert(rota_dispatch_once(own, 0, NULL) == 1);
+	child_assert(signals == 1);
+	child_assert(rota_context_free(own) == 0);
+	child_assert(rota_context_free(ctx) == 0);
+}
+
+static void
+signal__of_the_parent_stopped_in_the_child__is_free_there(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct rota_signal started = ROTA_SIGNAL_INIT;
+	void (*before)(int) = signal(SIGUSR1, SIG_IGN);
+
+	signals = 0;
+	assert_int_equal(rota_signal_start(ctx, &started, SIGUSR1, on_signal, NULL), 0);
+	join_child(fork_body(ctx, have_no_signal));
+	assert_int_equal(raise(SIGUSR1), 0);
+	assert_int_equal(rota_dispatch_once(ctx, 0, NULL), 1);
+	assert_int_equal(signals, 1);
+	rota_signal_stop(ctx, &started);
+	signal(SIGUSR1, before);
+	check_parent(ctx);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		fork_test(children__of_the_parent__are_stopped_in_the_child),
 		fork_test(signal__started_before_the_fork__is_each_processes_own),
+		fork_test(signal__of_the_parent_stopped_in_the_child__is_free_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

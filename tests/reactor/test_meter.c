@@ -301,6 +301,37 @@ meter__hooks_and_facades__are_metered_alike(void **state)
 	assert_int_equal(meter.handlers, 0);
 }
 
+static void
+meter__added_to_another__counts_for_both(void **state)
+{
+	struct rota_meter sum = ROTA_METER_INIT;
+	struct rota_meter part = { 1, 2, 3, 4, 5, { 6 }, 7, "a", 8, 9, NULL, 10 };
+
+	(void)state;
+	part.durations[ROTA_METER_BUCKETS - 1] = 11;
+	rota_meter_add(&sum, &part);
+	assert_string_equal(sum.slowest_name, "a");
+	part.slowest--;
+	part.slowest_name = "b";
+	part.most_handlers--;
+	rota_meter_add(&sum, &part);
+	assert_int_equal(sum.turns, 2);
+	assert_int_equal(sum.handlers, 4);
+	assert_int_equal(sum.most_handlers, 3);
+	assert_int_equal(sum.waiting, 8);
+	assert_int_equal(sum.busy, 10);
+	assert_int_equal(sum.durations[0], 12);
+	assert_int_equal(sum.durations[ROTA_METER_BUCKETS - 1], 22);
+	assert_int_equal(sum.slowest, 7);
+	assert_string_equal(sum.slowest_name, "a");
+	assert_int_equal(sum.accept_pauses, 16);
+	assert_int_equal(sum.drops, 18);
+	assert_int_equal(sum.limit, ROTA_NEVER);
+	part.slowest = 8;
+	rota_meter_add(&sum, &part);
+	assert_string_equal(sum.slowest_name, "b");
+}
+
 /* The log */
 
 /* What handlers are given, and write. */
@@ -352,6 +383,7 @@ main(void)
 		fixture_test_simulated(meter__changed_and_removed__counts_only_while_set),
 		fixture_test_simulated(meter__set_and_removed_in_a_handler__is_harmless),
 		fixture_test_simulated(meter__hooks_and_facades__are_metered_alike),
+		cmocka_unit_test(meter__added_to_another__counts_for_both),
 		fixture_test_simulated(log__set__gets_the_lines),
 	};
 

@@ -208,6 +208,22 @@ faulty_connect(int fd, const struct sockaddr *address, socklen_t length)
 	return -1;
 }
 
+static void *
+faulty_mmap(size_t size, int protection, int flags)
+{
+	return fails(FAULTY_MMAP) ? NULL : rota__sys.mmap(size, protection, flags);
+}
+
+/* As close: what fails has happened all the same. */
+static int
+faulty_munmap(void *memory, size_t size)
+{
+	bool has_failed = fails(FAULTY_MUNMAP);
+	int r = rota__sys.munmap(memory, size);
+
+	return has_failed ? -1 : r;
+}
+
 static int
 faulty_eventfd(unsigned initial, int flags)
 {
@@ -226,6 +242,12 @@ faulty_eventfd(unsigned initial, int flags)
 	}
 
 WRAPPER(int, SOCKET, socket, (int domain, int type, int protocol), (domain, type, protocol))
+WRAPPER(int, SOCKETPAIR, socketpair, (int domain, int type, int protocol, int fds[2]),
+	(domain, type, protocol, fds))
+WRAPPER(int, CLOSE_RANGE, close_range, (unsigned first, unsigned last, unsigned flags),
+	(first, last, flags))
+WRAPPER(pid_t, FORK, fork, (void), ())
+WRAPPER(int, KILL, kill, (pid_t pid, int number), (pid, number))
 WRAPPER(int, BIND, bind, (int fd, const struct sockaddr *a, socklen_t n), (fd, a, n))
 WRAPPER(int, LISTEN, listen, (int fd, int backlog), (fd, backlog))
 WRAPPER(int, ACCEPT4, accept4, (int fd, struct sockaddr *a, socklen_t *n, int flags),

@@ -12,6 +12,7 @@
 
 #include "faulty_allocator.h"
 #include "faulty_sys.h"
+#include "listener_state.h"
 #include "rig.h"
 
 #define PEERS 100
@@ -73,7 +74,7 @@ listener__peer_gone_before_it_is_accepted__gives_a_stream_that_ends(void **state
 }
 
 static void
-listener__knows_its_context_and_address(void **state)
+listener__knows_its_context_address_and_socket(void **state)
 {
 	struct rota_context *ctx = context_of(state);
 	struct door *door = make_door(NULL, 0);
@@ -83,8 +84,10 @@ listener__knows_its_context_and_address(void **state)
 	assert_ptr_equal(rota_listener_context(door->listener), ctx);
 	assert_int_equal(rota_listener_address(door->listener, &address), 0);
 	assert_int_not_equal(address.socket.in.sin_port, 0);
+	assert_int_equal(rota_listener_fd(door->listener), door->listener->target.fd);
 	rota_listener_close(door->listener);
 	assert_int_equal(rota_listener_address(door->listener, &address), -ENOTCONN);
+	assert_int_equal(rota_listener_fd(door->listener), -ENOTCONN);
 }
 
 /* What on_accept may do */
@@ -415,7 +418,7 @@ main(void)
 		rig_test(listener__more_peers_than_a_turn_takes__accepts_64_a_turn),
 		rig_test(listener__no_handlers__accepts_all),
 		rig_test(listener__peer_gone_before_it_is_accepted__gives_a_stream_that_ends),
-		rig_test(listener__knows_its_context_and_address),
+		rig_test(listener__knows_its_context_address_and_socket),
 		rig_test(on_accept__sets_handlers_and_userdata__they_get_everything),
 		rig_test(on_accept__ends_the_stream__tells_its_close_and_nothing_else),
 		rig_test(on_accept__closes_the_listener__keeps_the_stream_and_takes_no_other),

@@ -173,6 +173,8 @@ keys__that_were_not_got_so__are_refused(void **state)
 	rota_tls_config_get_ticket_keys(config, before);
 	memset(keys, 0, sizeof keys);
 	assert_int_equal(rota_tls_config_set_ticket_keys(config, keys), -EINVAL);
+	assert_int_equal(rota_tls_ticket_keys_prepare(keys, 1), -EINVAL);
+	assert_int_equal(rota_tls_ticket_keys_turn(keys, 1), -EINVAL);
 	memset(keys, 0xff, sizeof keys);
 	assert_int_equal(rota_tls_config_set_ticket_keys(config, keys), -EINVAL);
 	rota_tls_config_get_ticket_keys(config, keys);
@@ -436,6 +438,40 @@ ticket__of_one_that_believed_others__is_not_taken(void **state)
 	rota_tls_config_unref(other);
 }
 
+/* Whichever has the next keys first, each opens what the other seals, at every step. */
+static void
+keys__prepared_and_turned__are_good_between_those_that_share_them(void **state)
+{
+	struct tls_line *line = *state;
+	struct rota_tls_config *configs[2] = { tls_line_config(false), tls_line_config(false) };
+	unsigned char keys[ROTA_TLS_TICKET_KEYS];
+	bool is_resumed;
+	SSL_SESSION *session;
+
+	assert_int_equal(rota_tls_ticket_keys_make(keys, real_time()), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(rota_tls_config_set_ticket_keys(configs[i], keys), 0);
+	session = visit(line, configs[0], TLS1_2_VERSION, NULL, &is_resumed);
+	for (int step = 0; step < 4; step++) {
+		if (step % 2 == 0)
+			assert_int_equal(rota_tls_ticket_keys_prepare(keys, real_time()), 0);
+		else
+			assert_int_equal(rota_tls_ticket_keys_turn(keys, real_time()), 0);
+		for (int i = 0; i < 2; i++) {
+			assert_int_equal(rota_tls_config_set_ticket_keys(configs[i], keys), 0);
+			for (size_t v = 0; v < 2; v++) {
+				assert_true(is_taken(line, configs[0], configs[1], versions[v]));
+				assert_true(is_taken(line, configs[1], configs[0], versions[v]));
+			}
+		}
+		SSL_SESSION_free(visit(line, configs[1], TLS1_2_VERSION, session, &is_resumed));
+		assert_int_equal(is_resumed, step < 2);
+	}
+	SSL_SESSION_free(session);
+	rota_tls_config_unref(configs[0]);
+	rota_tls_config_unref(configs[1]);
+}
+
 int
 main(void)
 {
@@ -446,6 +482,7 @@ main(void)
 		tls_test(ticket__keys_were_replaced__leads_to_a_full_handshake),
 		cmocka_unit_test(keys__got_and_set__are_the_same),
 		cmocka_unit_test(keys__that_were_not_got_so__are_refused),
+		tls_test(keys__prepared_and_turned__are_good_between_those_that_share_them),
 		tls_test(ticket__that_was_forged__leads_to_a_full_handshake),
 		tls_test_simulated(ticket__within_twelve_hours__resumes),
 		tls_test_simulated(ticket__nobody_came_for_hours__is_forgotten_all_the_same),
