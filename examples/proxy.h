@@ -9,6 +9,7 @@
  *   proxy_targets.c   which target a connection goes to
  *   proxy_tls.c       TLS on either side: files, reload, what handshakes agreed on
  *   proxy_log.c       lines on stdout, written once a turn
+ *   proxy_takeover.c  listening sockets that come from elsewhere, and go on to others
  *   proxy_name.c      addresses kept in 24 bytes
  *   proxy_control.c   who may ask at --control, and which commands there are
  *   proxy_show.c      what "show" answers
@@ -22,6 +23,9 @@
 
 #include "program.h"
 #include "program_tls.h"
+
+#include <rota/handover.h>
+#include <rota/systemd.h>
 
 #include <stdio.h>
 #include <time.h>
@@ -54,6 +58,7 @@ struct proxy_options {
 	const char *target_name; /* that their certificates must have; NULL: their addresses */
 	int send_proxy;          /* the version of the PROXY header sent to targets; 0: none */
 	const char *control;     /* NULL: none */
+	const char *takeover;    /* NULL: none */
 };
 
 /* Returns 0, or PROGRAM_MISUSED after saying why. */
@@ -230,13 +235,42 @@ int proxy_control_address(const char *path, struct rota_address *ret_address);
 /* The answer to "show what form". */
 void proxy_show(struct proxy *proxy, const char *what, const char *form, FILE *out);
 
+/*
+ * The directory of the path that an option gives must not let anybody else in. Returns 0, or
+ * PROGRAM_FAILED after saying so.
+ */
+int proxy_check_directory(struct program *program, const char *option, const char *path);
+
 /* rota-proxy ctl: the arguments after it. Returns an exit status. */
 int proxy_ctl(int argc, char **argv);
+
+/*
+ * Taking over: asks the process that serves, if there is one, and systemd, for their listening
+ * sockets; says what to listen on for an address that is wanted, and next which of systemd's nobody
+ * wanted; from serve on the old process drains, and this one can be taken over itself. Returns 0,
+ * or PROGRAM_FAILED after saying why not.
+ */
+int proxy_takeover_begin(struct proxy *proxy);
+int proxy_systemd_begin(struct proxy *proxy);
+struct rota_address proxy_takeover_address(struct proxy *proxy, const struct rota_address *wanted);
+bool proxy_systemd_next(struct proxy *proxy, struct rota_address *ret_address);
+int proxy_takeover_serve(struct proxy *proxy);
+/* It drains: nobody can take over any more, unless it drains because somebody did. */
+void proxy_takeover_drain(struct proxy *proxy);
+/* Before the context is freed. */
+void proxy_takeover_close(struct proxy *proxy);
 
 struct proxy {
 	struct program program;
 	const struct proxy_options *options;
 	struct proxy_listener listeners[PROXY_LISTENERS];
+	size_t listener_count;
+	struct rota_listener *control;  /* NULL: none, or closed */
+	struct rota_takeover *takeover; /* while it starts in the place of another one */
+	struct rota_handover *handover; /* NULL: nobody can take over */
+	bool is_taken;
+	struct rota_systemd_listener passed[PROXY_LISTENERS]; /* fd -1: it is used */
+	size_t passed_count;
 	struct proxy_targets targets;
 	struct proxy_tls tls;
 	struct rota_admission *admission;
@@ -253,6 +287,7 @@ struct proxy {
  * Descriptors or memory for a second stream are short: accepts no more for a moment, or until a
  * passage has ended, so that peers wait in the backlog instead of being cut off one by one.
  */
+void proxy_each_listener(struct proxy *proxy, void (*act)(struct rota_listener *listener));
 void proxy_pause(struct proxy *proxy);
 void proxy_resume(struct proxy *proxy);
 

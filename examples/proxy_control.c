@@ -152,11 +152,23 @@ on_accept(struct rota_listener *listener, struct rota_stream *stream, void *user
 	rota_stream_abort(stream);
 }
 
-static const struct rota_listener_handlers listener_handlers = { .on_accept = on_accept };
+static void
+on_close(struct rota_listener *listener, const struct rota_close_info *why, void *userdata)
+{
+	struct proxy *proxy = userdata;
 
-/* The directory in which the socket is to be must not let anybody else in. */
-static int
-check_directory(struct program *program, const char *path)
+	(void)listener;
+	(void)why;
+	proxy->control = NULL;
+}
+
+static const struct rota_listener_handlers listener_handlers = {
+	.on_accept = on_accept,
+	.on_close = on_close,
+};
+
+int
+proxy_check_directory(struct program *program, const char *option, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	char directory[PATH_MAX];
@@ -166,16 +178,16 @@ check_directory(struct program *program, const char *path)
 	snprintf(directory, sizeof(directory), "%.*s", slash ? (int)(slash - path + 1) : 1,
 		slash ? path : ".");
 	if (stat(directory, &status) < 0)
-		program_fail(program, "--control: cannot look at %s: %s", directory,
+		program_fail(program, "%s: cannot look at %s: %s", option, directory,
 			program_explain(errno, reason, sizeof(reason)));
 	else if (!S_ISDIR(status.st_mode))
-		program_fail(program, "--control: %s is not a directory", directory);
+		program_fail(program, "%s: %s is not a directory", option, directory);
 	else if (status.st_uid != geteuid())
 		program_fail(program,
-			"--control: %s belongs to another user: choose a directory of your own",
+			"%s: %s belongs to another user: choose a directory of your own", option,
 			directory);
 	else if ((status.st_mode & 077) != 0)
-		program_fail(program, "--control: %s is open to other users: chmod 700 it",
+		program_fail(program, "%s: %s is open to other users: chmod 700 it", option,
 			directory);
 	else
 		return 0;
@@ -200,21 +212,22 @@ proxy_control_open(struct proxy *proxy)
 {
 	struct rota_listener_options options = ROTA_LISTENER_OPTIONS_INIT;
 	const char *path = proxy->options->control;
-	struct rota_listener *listener;
 	struct rota_address address;
 	char reason[256];
 	int r;
 
-	if (check_directory(&proxy->program, path) != 0)
+	if (proxy_check_directory(&proxy->program, "--control", path) != 0)
 		return PROGRAM_FAILED;
 	options.stream.handlers = &stream_handlers;
 	options.stream.input_limit = 2 * LONGEST_LINE;
 	options.stream.idle_timeout = 10 * ROTA_SECOND;
 	options.unix_mode = 0600;
 	r = proxy_control_address(path, &address);
-	if (r >= 0)
+	if (r >= 0) {
+		address = proxy_takeover_address(proxy, &address);
 		r = rota_listen_address(proxy->program.ctx, &address, &options, &listener_handlers,
-			proxy, &listener);
+			proxy, &proxy->control);
+	}
 	if (r < 0) {
 		program_fail(&proxy->program, "--control: cannot listen on %s: %s", path,
 			program_explain(r, reason, sizeof(reason)));

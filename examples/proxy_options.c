@@ -5,6 +5,7 @@
 #include "proxy.h"
 
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define DAY (ROTA_MINUTE * 60 * 24)
@@ -23,6 +24,7 @@ enum {
 	PROXY_FROM,
 	SEND_PROXY,
 	CONTROL,
+	TAKEOVER,
 	TLS_CERT,
 	TLS_KEY,
 	TLS_CLIENT_CA,
@@ -214,6 +216,9 @@ read_option(int option, const char *value, void *userdata)
 	case CONTROL:
 		options->control = value;
 		return 0;
+	case TAKEOVER:
+		options->takeover = value;
+		return 0;
 	default:
 		return option < TARGET_TLS ? read_tls(&options->tls, option, value)
 					   : read_target_tls(options, option, value);
@@ -276,6 +281,7 @@ static const struct option names[] = {
 	{ "proxy-from", required_argument, NULL, PROXY_FROM },
 	{ "send-proxy", required_argument, NULL, SEND_PROXY },
 	{ "control", required_argument, NULL, CONTROL },
+	{ "takeover", required_argument, NULL, TAKEOVER },
 	{ "tls-cert", required_argument, NULL, TLS_CERT },
 	{ "tls-key", required_argument, NULL, TLS_KEY },
 	{ "tls-client-ca", required_argument, NULL, TLS_CLIENT_CA },
@@ -309,7 +315,8 @@ proxy_read_options(struct proxy_options *options, int argc, char **argv)
 	r = program_options(PROXY_NAME, argc, argv, names, read_option, options);
 	if (r != 0)
 		return r;
-	if (options->listen_count == 0)
+	/* Or systemd says where. */
+	if (options->listen_count == 0 && !getenv("LISTEN_FDS"))
 		return program_misuse(PROXY_NAME, "it needs --listen ADDRESS");
 	if (options->target_count == 0 && !options->original)
 		return program_misuse(PROXY_NAME, "it needs --target ADDRESS");

@@ -55,7 +55,7 @@ give_listeners(struct proxy *proxy, struct rota_tls_config *clients)
 {
 	size_t i;
 
-	for (i = 0; i < proxy->options->listen_count; i++) {
+	for (i = 0; i < proxy->listener_count; i++) {
 		struct rota_listener *listener = proxy->listeners[i].listener;
 
 		if (listener && rota_listener_set_tls(listener, clients) < 0)
@@ -64,18 +64,16 @@ give_listeners(struct proxy *proxy, struct rota_tls_config *clients)
 	return true;
 }
 
-static int
-on_hangup(struct rota_context *ctx, struct rota_signal *sig, void *userdata)
+/* Reads all files again, or else goes on with what there is. */
+static void
+reload(struct proxy *proxy)
 {
-	struct proxy *proxy = userdata;
 	struct rota_tls_config *clients;
 	struct rota_tls_config *targets;
 
-	(void)ctx;
-	(void)sig;
 	if (make_both(proxy, &clients, &targets) != 0) {
 		fprintf(stderr, PROXY_NAME ": TLS goes on with the files that it had\n");
-		return 0;
+		return;
 	}
 	if (clients) {
 		carry_keys(proxy, clients);
@@ -85,6 +83,15 @@ on_hangup(struct rota_context *ctx, struct rota_signal *sig, void *userdata)
 	replace(&proxy->tls.clients, clients);
 	replace(&proxy->tls.targets, targets);
 	fprintf(stderr, PROXY_NAME ": TLS has read its files again\n");
+}
+
+static int
+on_hangup(struct rota_context *ctx, struct rota_signal *sig, void *userdata)
+{
+	(void)sig;
+	rota_systemd_reloading(ctx);
+	reload(userdata);
+	rota_systemd_ready(ctx, NULL);
 	return 0;
 }
 

@@ -46,6 +46,8 @@ static const char help[] =
 	"  --send-proxy v1|v2    tell the target in a PROXY header whose connection it is\n"
 	"  --drain S             how long connections may still last after a signal [30]\n"
 	"  --control PATH        a unix socket for rota-proxy ctl, in a directory that is yours alone\n"
+	"  --takeover PATH       a unix socket, in such a directory, at which this process takes over\n"
+	"                        from the one that serves, and the next one from this\n"
 	"  --tls-cert FILE       clients come with TLS: a certificate and its chain, in PEM; several are\n"
 	"                        chosen from by the name that a client asks for\n"
 	"  --tls-key FILE        the private key of the certificate in the same place\n"
@@ -63,7 +65,7 @@ static const char help[] =
 	"An ADDRESS is 127.0.0.1:7000, [::1]:7000, unix:/path or unix:@name; a port alone, 7000, is\n"
 	"127.0.0.1's. At SIGINT or SIGTERM it accepts no more and ends when its connections have; a\n"
 	"second signal ends it at once. At SIGHUP it reads the files of TLS again. Each connection is a\n"
-	"line on stdout when it is over.\n"
+	"line on stdout when it is over. Sockets that systemd passes are listened on, too.\n"
 	"\n"
 	"Exit status: 0 all went well, 1 it did not, 2 the arguments are wrong.\n";
 
@@ -108,34 +110,52 @@ static const struct rota_listener_handlers listener_handlers = {
 };
 
 static int
-proxy_listen(struct proxy *proxy)
+listen_on(struct proxy *proxy, const struct rota_address *address)
 {
 	struct rota_listener_options options = ROTA_LISTENER_OPTIONS_INIT;
-	struct rota_address address;
-	size_t i;
+	struct proxy_listener *ours = &proxy->listeners[proxy->listener_count];
+	struct rota_address real;
 
 	options.stream = proxy->options->streams;
 	options.stream.tls = proxy->tls.clients;
 	options.admission = proxy->admission;
-	for (i = 0; i < proxy->options->listen_count; i++) {
-		struct proxy_listener *ours = &proxy->listeners[i];
-
-		ours->proxy = proxy;
-		if (program_listen(&proxy->program, &proxy->options->listens[i], &options,
-			    &listener_handlers, ours, &ours->listener) != 0)
-			return PROGRAM_FAILED;
-		rota_listener_address(ours->listener, &address);
-		proxy_format(&address, ours->name);
-	}
+	ours->proxy = proxy;
+	if (program_listen(&proxy->program, address, &options, &listener_handlers, ours,
+		    &ours->listener) != 0)
+		return PROGRAM_FAILED;
+	proxy->listener_count++;
+	rota_listener_address(ours->listener, &real);
+	proxy_format(&real, ours->name);
 	return 0;
 }
 
-static void
-each_listener(struct proxy *proxy, void (*act)(struct rota_listener *listener))
+static int
+proxy_listen(struct proxy *proxy)
 {
+	struct rota_address address;
 	size_t i;
 
 	for (i = 0; i < proxy->options->listen_count; i++) {
+		address = proxy_takeover_address(proxy, &proxy->options->listens[i]);
+		if (listen_on(proxy, &address) != 0)
+			return PROGRAM_FAILED;
+	}
+	while (proxy->listener_count < PROXY_LISTENERS && proxy_systemd_next(proxy, &address)) {
+		if (listen_on(proxy, &address) != 0)
+			return PROGRAM_FAILED;
+	}
+	if (proxy->listener_count > 0)
+		return 0;
+	program_fail(&proxy->program, "there is nothing to listen on: give --listen ADDRESS");
+	return PROGRAM_FAILED;
+}
+
+void
+proxy_each_listener(struct proxy *proxy, void (*act)(struct rota_listener *listener))
+{
+	size_t i;
+
+	for (i = 0; i < proxy->listener_count; i++) {
 		if (proxy->listeners[i].listener)
 			act(proxy->listeners[i].listener);
 	}
@@ -147,14 +167,14 @@ proxy_pause(struct proxy *proxy)
 	if (rota_timer_start(proxy->program.ctx, &proxy->pause_timer, PAUSE) < 0)
 		return;
 	proxy->is_paused = true;
-	each_listener(proxy, rota_listener_pause);
+	proxy_each_listener(proxy, rota_listener_pause);
 }
 
 void
 proxy_resume(struct proxy *proxy)
 {
 	if (proxy->is_paused)
-		each_listener(proxy, rota_listener_resume);
+		proxy_each_listener(proxy, rota_listener_resume);
 	proxy->is_paused = false;
 }
 
@@ -183,6 +203,7 @@ proxy_drain(struct program *program)
 {
 	struct proxy *proxy = rota_container_of(program, struct proxy, program);
 
+	proxy_takeover_drain(proxy);
 	if (rota_drain(program->ctx, proxy->options->drain, proxy_drained, proxy) < 0)
 		rota_context_stop(program->ctx);
 }
@@ -218,13 +239,20 @@ proxy_run(struct proxy *proxy)
 	proxy->program.turn = proxy_turn;
 	rota_timer_init(&proxy->pause_timer, proxy_pause_over);
 	if (status == 0)
+		status = proxy_systemd_begin(proxy);
+	if (status == 0)
+		status = proxy_takeover_begin(proxy);
+	if (status == 0)
 		status = proxy_tls_open(proxy);
 	if (status == 0)
 		status = proxy_listen(proxy);
 	if (status == 0 && proxy->options->control)
 		status = proxy_control_open(proxy);
 	if (status == 0)
+		status = proxy_takeover_serve(proxy);
+	if (status == 0)
 		status = program_run(&proxy->program);
+	proxy_takeover_close(proxy);
 	program_close(&proxy->program);
 	proxy_tls_close(proxy);
 	rota_admission_free(proxy->admission);

@@ -5,7 +5,8 @@
  * applies changes of interest only inside ev_run, so a run that does not wait is the flush; it
  * never deletes a descriptor from epoll, which leaves the epoll descriptor readable for things
  * nobody watches, and makes libev replace it when a copy in a forked child reports: so where a host
- * waits on that descriptor, or this process has forked, descriptors are deleted by hand.
+ * waits on that descriptor, or this process has forked, descriptors are deleted by hand, and those
+ * that other processes were given always.
  */
 #include <errno.h>
 #include <ev.h>
@@ -279,11 +280,11 @@ libev_flush(struct rota_context *ctx)
 	(void)libev_wait(ctx, 0);
 }
 
-/* Whether descriptors that are no longer watched are deleted from the epoll. */
+/* Whether the target's descriptor is deleted from the epoll when it is no longer watched. */
 static bool
-deletes(const struct libev *libev)
+deletes(const struct libev *libev, const struct rota_target *target)
 {
-	return libev->epoll_fd >= 0 && (libev->is_exact || rota__has_forked());
+	return libev->epoll_fd >= 0 && (libev->is_exact || target->shared || rota__has_forked());
 }
 
 /*
@@ -291,17 +292,17 @@ deletes(const struct libev *libev)
  * kernel dropped.
  */
 static void
-delete_from_epoll(struct libev *libev, int fd)
+delete_from_epoll(struct libev *libev, const struct rota_target *target)
 {
 	struct epoll_event unused = { 0 };
 
-	if (!deletes(libev))
+	if (!deletes(libev, target))
 		return;
 	if (libev->is_replaced) {
 		libev->is_replaced = false;
 		libev->epoll_fd = find_epoll_fd(libev->loop);
 	}
-	epoll_ctl(libev->epoll_fd, EPOLL_CTL_DEL, fd, &unused);
+	epoll_ctl(libev->epoll_fd, EPOLL_CTL_DEL, target->fd, &unused);
 }
 
 static int
@@ -323,8 +324,8 @@ libev_watch(struct rota_context *ctx, struct rota_target *target, unsigned from)
 	rota__reserve_enter(&libev->reserve);
 	ev_io_stop(libev->loop, io);
 	if (target->interest == 0)
-		delete_from_epoll(libev, target->fd);
-	else if (from == ROTA_UNWATCHED || (from == 0 && deletes(libev)))
+		delete_from_epoll(libev, target);
+	else if (from == ROTA_UNWATCHED || (from == 0 && deletes(libev, target)))
 		/* As a new descriptor: libev adds it again, though it may remember it. */
 		ev_io_set(io, target->fd, target->interest);
 	else
@@ -343,7 +344,7 @@ libev_unwatch(struct rota_context *ctx, struct rota_target *target)
 
 	rota__reserve_enter(&libev->reserve);
 	ev_io_stop(libev->loop, io_of(target));
-	delete_from_epoll(libev, target->fd);
+	delete_from_epoll(libev, target);
 	rota__reserve_leave();
 }
 

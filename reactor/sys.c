@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -114,6 +115,7 @@ const struct rota_sys_ops rota__sys = {
 	.recv = recv,
 	.send = send,
 	.sendmsg = sendmsg,
+	.recvmsg = recvmsg,
 	.shutdown = shutdown,
 	.close = close,
 	.close_range = sys_close_range,
@@ -127,6 +129,7 @@ const struct rota_sys_ops rota__sys = {
 	.fchmod = fchmod,
 	.stat = stat,
 	.unlink = unlink,
+	.rename = rename,
 	.getrlimit = sys_getrlimit,
 	.mmap = sys_mmap,
 	.munmap = munmap,

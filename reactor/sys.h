@@ -28,6 +28,7 @@ struct rota_sys_ops {
 	ssize_t (*recv)(int fd, void *bytes, size_t size, int flags);
 	ssize_t (*send)(int fd, const void *bytes, size_t size, int flags);
 	ssize_t (*sendmsg)(int fd, const struct msghdr *message, int flags);
+	ssize_t (*recvmsg)(int fd, struct msghdr *message, int flags);
 	int (*shutdown)(int fd, int how);
 	int (*close)(int fd);
 	int (*close_range)(unsigned first, unsigned last, unsigned flags);
@@ -41,6 +42,7 @@ struct rota_sys_ops {
 	int (*fchmod)(int fd, mode_t mode);
 	int (*stat)(const char *path, struct stat *status);
 	int (*unlink)(const char *path);
+	int (*rename)(const char *from, const char *to);
 	int (*getrlimit)(int resource, struct rlimit *limit);
 	/* NULL, and not MAP_FAILED, when there is none: memory of no file */
 	void *(*mmap)(size_t size, int protection, int flags);

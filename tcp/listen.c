@@ -97,11 +97,28 @@ is_stale(const struct rota_sys_ops *sys, const struct rota_address *address, con
 	return is_refused;
 }
 
+/* The path is ours to remove, as long as it is the socket that it is now. */
+static int
+own(struct rota__listening *listening, const struct rota_sys_ops *sys, const char *path)
+{
+	struct stat status;
+
+	if (path[0] == '\0')
+		return 0;
+	if (sys->stat(path, &status) < 0)
+		return -errno;
+	if (!S_ISSOCK(status.st_mode))
+		return -ENOTSOCK;
+	memcpy(listening->path, path, sizeof listening->path);
+	listening->device = status.st_dev;
+	listening->inode = status.st_ino;
+	return 0;
+}
+
 static int
 bind_to(struct rota__listening *listening, const struct rota_sys_ops *sys, int fd,
 	const struct rota_address *address)
 {
-	struct stat status;
 	char path[sizeof listening->path];
 
 	copy_path(address, path, sizeof path);
@@ -113,12 +130,24 @@ bind_to(struct rota__listening *listening, const struct rota_sys_ops *sys, int f
 		if (sys->bind(fd, &address->socket.any, address->length) < 0)
 			return -errno;
 	}
-	if (path[0] != '\0' && sys->stat(path, &status) == 0) {
-		memcpy(listening->path, path, sizeof path);
-		listening->device = status.st_dev;
-		listening->inode = status.st_ino;
-	}
+	/* Somebody may have removed it already: then it need not be. */
+	(void)own(listening, sys, path);
 	return 0;
+}
+
+int
+rota__listening_own_path(struct rota__listening *listening, const struct rota_sys_ops *sys, int fd)
+{
+	char path[sizeof listening->path];
+	struct rota_address address = { .fd = -1, .length = sizeof address.socket };
+
+	if (sys->getsockname(fd, &address.socket.any, &address.length) < 0)
+		return -errno;
+	/* The kernel may say that it has a byte more than it wrote: the NUL of the longest path. */
+	if (address.length > sizeof address.socket)
+		address.length = sizeof address.socket;
+	copy_path(&address, path, sizeof path);
+	return own(listening, sys, path);
 }
 
 int

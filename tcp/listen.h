@@ -31,6 +31,13 @@ struct rota__listening {
 int rota__listening_open(struct rota__listening *listening, const struct rota_sys_ops *sys,
 	const struct rota_address *address, const struct rota_listener_options *options);
 
+/*
+ * The path of the unix socket fd is removed at the end from now on. 0, also without a path, or a
+ * negative error.
+ */
+int rota__listening_own_path(struct rota__listening *listening, const struct rota_sys_ops *sys,
+	int fd);
+
 /* Closes it; is_copy: in a forked child, where the path is still the parent's. */
 void rota__listening_close(struct rota__listening *listening, const struct rota_sys_ops *sys,
 	int fd, bool is_copy);

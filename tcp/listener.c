@@ -320,6 +320,7 @@ rota_listen_address(struct rota_context *ctx, const struct rota_address *address
 		return fd;
 	}
 	rota_target_init(&listener->target, &listener_target_ops, fd);
+	listener->target.shared = listener->listening.is_inherited;
 	r = rota__timer_start_due(ctx, &listener->timer, ROTA_NEVER);
 	if (r >= 0)
 		r = rota__target_start_socket(ctx, &listener->target, ROTA_READABLE);
@@ -400,9 +401,30 @@ rota_listener_address(const struct rota_listener *listener, struct rota_address 
 }
 
 int
-rota_listener_fd(const struct rota_listener *listener)
+rota_listener_fd(struct rota_listener *listener)
 {
-	return listener->target.fd < 0 ? -ENOTCONN : listener->target.fd;
+	if (listener->target.fd < 0)
+		return -ENOTCONN;
+	listener->target.shared = true;
+	return listener->target.fd;
+}
+
+int
+rota_listener_own_path(struct rota_listener *listener, bool owns)
+{
+	if (listener->target.fd < 0)
+		return -ENOTCONN;
+	if (owns)
+		return rota__listening_own_path(&listener->listening, listener->ctx->sys,
+			listener->target.fd);
+	listener->listening.path[0] = '\0';
+	return 0;
+}
+
+bool
+rota_listener_owns_path(const struct rota_listener *listener)
+{
+	return listener->listening.path[0] != '\0';
 }
 
 struct rota_context *

@@ -53,7 +53,7 @@ struct rota_target {
 	uint8_t interest;
 	uint8_t ready;
 	uint8_t active;
-	uint8_t unused;
+	uint8_t shared; /* other processes may have the descriptor too */
 	struct rota_link link;
 	uintptr_t words[6]; /* the context's own */
 };

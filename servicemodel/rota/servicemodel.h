@@ -7,8 +7,10 @@
 #define ROTA_SERVICEMODEL_H
 
 #include <rota/framing.h>
+#include <rota/handover.h>
 #include <rota/rota.h>
 #include <rota/service.h>
 #include <rota/service_meter.h>
+#include <rota/systemd.h>
 
 #endif

@@ -76,7 +76,7 @@ struct rota_listener_options {
 /*
  * Listens on an address given as text (<rota/address.h>), or parsed. options, NULL for the
  * defaults, are copied. A unix path whose socket nobody listens on any more is replaced; the path
- * is removed when the listener closes. For fd:N the descriptor becomes the library's, on success
+ * is removed when the listener closes (but see rota_listener_own_path). For fd:N the descriptor becomes the library's, on success
  * only.
  *
  * Returns 0; an error of rota_address_parse; -EINVAL for options that make no sense, an fd:N that
@@ -93,7 +93,7 @@ ROTA_API int rota_listen_address(struct rota_context *ctx, const struct rota_add
 
 /*
  * Stops accepting; its descriptor is closed before this returns, so connections in the backlog are
- * reset. Streams that were accepted are not touched. on_close follows. Idempotent.
+ * reset, unless another process has the socket too. Streams that were accepted are not touched. on_close follows. Idempotent.
  */
 ROTA_API void rota_listener_close(struct rota_listener *listener);
 
@@ -113,10 +113,23 @@ ROTA_API int rota_listener_address(const struct rota_listener *listener,
 	struct rota_address *ret_address);
 
 /*
- * Its listening socket, for a child or another process that is to accept there too. It stays the
- * listener's: duplicate it to keep it. -ENOTCONN once closed.
+ * Its descriptor, which stays the library's: to ask the system about it, or to give a copy of it to
+ * another process, which then accepts from the same socket (<rota/handover.h>). That one of them
+ * closes its own changes nothing for the other. -ENOTCONN once closed.
  */
-ROTA_API int rota_listener_fd(const struct rota_listener *listener);
+ROTA_API int rota_listener_fd(struct rota_listener *listener);
+
+/*
+ * Whether closing it removes the path of its unix socket. It does for a listener that made the
+ * path, and not for fd:N, whose path is whoever's that made it. When another process takes the
+ * listening socket over, one of them disowns the path, and the other one owns it. For addresses
+ * without a path this does nothing.
+ *
+ * Returns 0; -ENOTCONN once closed; for owns, also the errno of getsockname or of looking at the
+ * path, or -ENOTSOCK when something else is there.
+ */
+ROTA_API int rota_listener_own_path(struct rota_listener *listener, bool owns);
+ROTA_API bool rota_listener_owns_path(const struct rota_listener *listener);
 
 ROTA_API struct rota_context *rota_listener_context(const struct rota_listener *listener);
 

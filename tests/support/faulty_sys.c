@@ -252,6 +252,8 @@ WRAPPER(int, BIND, bind, (int fd, const struct sockaddr *a, socklen_t n), (fd, a
 WRAPPER(int, LISTEN, listen, (int fd, int backlog), (fd, backlog))
 WRAPPER(int, ACCEPT4, accept4, (int fd, struct sockaddr *a, socklen_t *n, int flags),
 	(fd, a, n, flags))
+WRAPPER(ssize_t, RECVMSG, recvmsg, (int fd, struct msghdr *message, int flags),
+	(fd, message, flags))
 WRAPPER(int, SHUTDOWN, shutdown, (int fd, int how), (fd, how))
 WRAPPER(int, GETSOCKOPT, getsockopt, (int fd, int level, int name, void *value, socklen_t *n),
 	(fd, level, name, value, n))
@@ -264,6 +266,7 @@ WRAPPER(int, FSTAT, fstat, (int fd, struct stat *status), (fd, status))
 WRAPPER(int, FCHMOD, fchmod, (int fd, mode_t mode), (fd, mode))
 WRAPPER(int, STAT, stat, (const char *path, struct stat *status), (path, status))
 WRAPPER(int, UNLINK, unlink, (const char *path), (path))
+WRAPPER(int, RENAME, rename, (const char *from, const char *to), (from, to))
 WRAPPER(int, GETRLIMIT, getrlimit, (int resource, struct rlimit *limit), (resource, limit))
 WRAPPER(int, PIPE2, pipe2, (int fds[2], int flags), (fds, flags))
 WRAPPER(int, SIGACTION, sigaction,
