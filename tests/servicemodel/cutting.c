@@ -48,7 +48,7 @@ look(struct coming *coming, size_t to)
 		assert_true((size_t)r >= before.need);
 		assert_true(place + frame.len <= (size_t)r);
 		assert_true(frame.len <= rota_framing_limit(coming->framing));
-		assert_int_equal(coming->state.seen | coming->state.need | coming->state.words, 0);
+		assert_int_equal(coming->state.seen | coming->state.need | coming->state.own, 0);
 		assert_true(cutting->frames < CUTTING_FRAMES);
 		cutting->place[cutting->frames] = from + place;
 		cutting->len[cutting->frames++] = frame.len;

@@ -17,7 +17,7 @@
 #define BYTES(string) (string), (sizeof(string) - 1)
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))
 #define DEFAULT ((size_t)1 << 20)
-#define HUGE ((size_t)1 << 47)
+#define HUGE ROTA_FRAMING_MOST
 
 static const struct rota_framing_ops *const wrapping[] = { &rota_framing_line,
 	&rota_framing_delimiter, &rota_framing_length16, &rota_framing_length32,
@@ -161,7 +161,7 @@ limit__is_no_more_than_the_framing_can_tell(void **state)
 	(void)state;
 	assert_int_equal(rota_framing_limit(&framing), 65535);
 	framing = make(&rota_framing_length32, HUGE);
-	assert_int_equal(rota_framing_limit(&framing), UINT32_MAX);
+	assert_int_equal(rota_framing_limit(&framing), HUGE);
 	framing = make(&rota_framing_varint, SIZE_MAX);
 	assert_int_equal(rota_framing_limit(&framing), HUGE);
 	framing.limit = 7;
@@ -220,23 +220,23 @@ claim__of_much__is_waited_for_exactly(void **state)
 
 	(void)state;
 	expect_needed(&framing, BYTES("\0"), 4);
-	expect_needed(&framing, BYTES("\x80\0\0\0"), ((size_t)1 << 31) + 4);
-	expect_needed(&framing, BYTES("\xff\xff\xff\xff"), (size_t)UINT32_MAX + 4);
+	expect_needed(&framing, BYTES("\x40\0\0\0"), HUGE + 4);
+	expect_refused(&framing, BYTES("\x40\0\0\x01"), 4);
+	expect_refused(&framing, BYTES("\xff\xff\xff\xff"), 4);
 	framing = make(&rota_framing_length16, 0);
 	expect_needed(&framing, BYTES("\xff\xff"), 65537);
 	framing = make(&rota_framing_varint, HUGE);
-	expect_needed(&framing, BYTES("\x80\x80\x80\x80\x08"), ((size_t)1 << 31) + 5);
-	expect_needed(&framing, BYTES("\x80\x80\x80\x80\x80\x80\x20"), HUGE + 7);
-	expect_refused(&framing, BYTES("\x80\x80\x80\x80\x80\x80\x80\x01"), 7);
-	expect_refused(&framing, BYTES("\x81\x80\x80\x80\x80\x80\x20"), 7);
+	expect_needed(&framing, BYTES("\x80\x80\x80\x80\x04"), HUGE + 5);
+	expect_refused(&framing, BYTES("\x81\x80\x80\x80\x04"), 5);
+	expect_refused(&framing, BYTES("\x80\x80\x80\x80\x08"), 5);
 	framing = make(&rota_framing_netstring, HUGE);
-	expect_needed(&framing, BYTES("140737488355328:"), HUGE + 17);
-	expect_refused(&framing, BYTES("140737488355329"), 15);
+	expect_needed(&framing, BYTES("1073741824:"), HUGE + 12);
+	expect_refused(&framing, BYTES("1073741825"), 10);
 	framing = make(&rota_framing_msgpack, HUGE);
-	expect_needed(&framing, BYTES("\xdf\xff\xff\xff\xff"), 2 * (size_t)UINT32_MAX + 5);
-	expect_needed(&framing, BYTES("\xdf\xff\xff\xff\xff\xdf\xff\xff\xff\xff"),
-		4 * (size_t)UINT32_MAX + 9);
-	expect_needed(&framing, BYTES("\xdb\xff\xff\xff\xff"), (size_t)UINT32_MAX + 5);
+	expect_needed(&framing, BYTES("\xdf\x10\0\0\0"), HUGE / 2 + 5);
+	expect_needed(&framing, BYTES("\xdf\x08\0\0\0\xdf\x10\0\0\0"), 3 * HUGE / 4 + 9);
+	expect_refused(&framing, BYTES("\xdf\x20\0\0\0"), 5);
+	expect_needed(&framing, BYTES("\xdb\x3f\xff\xff\xfb"), HUGE);
 }
 
 static void
