@@ -32,10 +32,8 @@ _Static_assert(sizeof(struct rota_session) % 16 == 0, "the protocol's bytes stan
 #define ROTA__SESSION_COUNTED (1u << 1) /* among the sessions there are */
 #define ROTA__SESSION_PAUSED (1u << 2)
 #define ROTA__SESSION_HAS_REST (1u << 3) /* input was left: a part of a frame, or what must wait */
-#define ROTA__SESSION_HAS_FRAME (1u << 4) /* it may begin with a whole frame, which waits */
-#define ROTA__SESSION_NEEDS (1u << 5)     /* the stream was told how much a frame needs */
-#define ROTA__SESSION_ENDED (1u << 6)     /* the peer has ended, which is still to be told */
-#define ROTA__SESSION_LEAVING (1u << 7)   /* it is closed once nothing is left */
+#define ROTA__SESSION_NEEDS (1u << 4)    /* the stream was told how much a frame needs */
+#define ROTA__SESSION_LEAVING (1u << 5)  /* it is closed once nothing is left */
 
 struct rota__rare {
 	const struct rota_framing *framing; /* NULL: the service's */

@@ -223,19 +223,15 @@ give_frames(struct rota_session *session, const char *bytes, size_t len)
 	struct rota_stream *stream = rota_session_stream(session);
 	size_t used = 0;
 
-	session->flags &= ~(ROTA__SESSION_HAS_FRAME | ROTA__SESSION_HAS_REST);
+	session->flags &= ~ROTA__SESSION_HAS_REST;
 	while (used < len) {
 		const struct rota_framing *framing = framing_of(session);
 		struct rota_frame frame;
 		ssize_t n;
 		int r;
 
-		if (!rota_stream_is_open(stream))
+		if (!rota_stream_is_open(stream) || must_wait(session, stream))
 			break;
-		if (must_wait(session, stream)) {
-			session->flags |= ROTA__SESSION_HAS_FRAME;
-			break;
-		}
 		n = rota_framing_find(framing, &session->state, bytes + used, len - used, &frame);
 		if (n < 0) {
 			end_by_bad_frame(session, (int)n);
@@ -268,31 +264,13 @@ ask(struct rota_session *session)
 	(void)rota_stream_need(rota_session_stream(session), needs ? session->state.need : 0);
 }
 
-/* The peer has ended, and all that it sent was given. */
+/* Whether it is to go, and nothing that was read is left. */
 static void
-finish_end(struct rota_session *session)
+close_if_left(struct rota_session *session)
 {
-	struct rota_service *service = session->service;
+	const unsigned flags = ROTA__SESSION_LEAVING | ROTA__SESSION_HAS_REST;
 
-	session->flags &= ~ROTA__SESSION_ENDED;
-	if (service->framing.ops != NULL && (session->flags & ROTA__SESSION_HAS_REST) != 0)
-		end_by_bad_frame(session, -ROTA_ETRUNCATED);
-	else if (service->protocol->on_end != NULL && !service->is_freed)
-		service->protocol->on_end(session, service->userdata);
-	else
-		rota_session_close(session);
-}
-
-/* What waited until input had been given. */
-static void
-go_on(struct rota_session *session)
-{
-	if ((session->flags & ROTA__SESSION_HAS_FRAME) != 0 || session->error != 0)
-		return;
-	if ((session->flags & ROTA__SESSION_ENDED) != 0)
-		finish_end(session);
-	else if ((session->flags & (ROTA__SESSION_LEAVING | ROTA__SESSION_HAS_REST)) ==
-		ROTA__SESSION_LEAVING)
+	if ((session->flags & flags) == ROTA__SESSION_LEAVING)
 		rota_session_close(session);
 }
 
@@ -317,7 +295,7 @@ on_data(struct rota_stream *stream, const void *bytes, size_t len, void *userdat
 	if (n > 0)
 		service->meter->bytes_in += (uint64_t)n;
 	if (n >= 0)
-		go_on(session);
+		close_if_left(session);
 	return n;
 }
 
@@ -377,14 +355,20 @@ on_drain(struct rota_stream *stream, void *userdata)
 		service->protocol->on_drain(session, service->userdata);
 }
 
+/* The stream has waited until all whole frames were given. */
 static void
 on_end(struct rota_stream *stream, void *userdata)
 {
 	struct rota_session *session = userdata;
+	struct rota_service *service = session->service;
 
 	(void)stream;
-	session->flags |= ROTA__SESSION_ENDED;
-	go_on(session);
+	if (service->framing.ops != NULL && (session->flags & ROTA__SESSION_HAS_REST) != 0)
+		end_by_bad_frame(session, -ROTA_ETRUNCATED);
+	else if (service->protocol->on_end != NULL)
+		service->protocol->on_end(session, service->userdata);
+	else
+		rota_session_close(session);
 }
 
 static void
@@ -464,7 +448,7 @@ rota__session_leave(struct rota_session *session)
 		return;
 	}
 	session->flags |= ROTA__SESSION_LEAVING;
-	go_on(session);
+	close_if_left(session);
 }
 
 void

@@ -203,6 +203,7 @@ rate__after_a_rest__is_a_burst_again(void **state)
 {
 	struct rota_context *ctx = context_of(state);
 	struct hall hall;
+	rota_time rested;
 	int peers[20];
 
 	hall_init(&hall);
@@ -213,8 +214,10 @@ rate__after_a_rest__is_a_burst_again(void **state)
 	hall_expect(ctx, &hall, HALL_OPEN, 10);
 	assert_true(rota_dispatch_once(ctx, 20 * ROTA_SECOND, NULL) >= 0);
 	assert_true(rota_dispatch_once(ctx, 20 * ROTA_SECOND, NULL) >= 0);
+	rested = rota_context_now(ctx);
 	raw_connect_all(peers + 10, 10, hall.address);
 	hall_expect(ctx, &hall, HALL_OPEN, 20);
+	assert_true(rota_context_now(ctx) - rested < ROTA_SECOND);
 	raw_close_all(peers, 20);
 	hall_close(ctx, &hall);
 }
