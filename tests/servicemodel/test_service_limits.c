@@ -212,8 +212,8 @@ rate__after_a_rest__is_a_burst_again(void **state)
 	hall_open(ctx, &hall);
 	raw_connect_all(peers, 10, hall.address);
 	hall_expect(ctx, &hall, HALL_OPEN, 10);
-	assert_true(rota_dispatch_once(ctx, 20 * ROTA_SECOND, NULL) >= 0);
-	assert_true(rota_dispatch_once(ctx, 20 * ROTA_SECOND, NULL) >= 0);
+	for (rested = rota_context_now(ctx); rota_context_now(ctx) < rested + 20 * ROTA_SECOND;)
+		assert_true(rota_dispatch_once(ctx, 20 * ROTA_SECOND, NULL) >= 0);
 	rested = rota_context_now(ctx);
 	raw_connect_all(peers + 10, 10, hall.address);
 	hall_expect(ctx, &hall, HALL_OPEN, 20);
