@@ -5,6 +5,8 @@
  */
 #include "msgpack_head.h"
 
+#include <rota/pack.h>
+
 /* What an object is by its first byte, from 0xc0 to 0xdf. */
 struct form {
 	unsigned char kind;
@@ -115,4 +117,51 @@ rota__msgpack_head(const unsigned char *bytes, size_t len, struct msgpack_head *
 		break;
 	}
 	return ret_head->size;
+}
+
+struct msgpack_extent
+rota__msgpack_extent(const void *bytes_, size_t len, unsigned depth)
+{
+	const unsigned char *bytes = bytes_;
+	uint64_t left[ROTA_PACK_DEPTH + 1]; /* of each array or map around */
+	unsigned level = 0;
+	size_t place = 0;
+
+	left[0] = 1;
+	for (;;) {
+		struct msgpack_head head;
+
+		while (left[level] == 0) {
+			if (level == 0)
+				return (struct msgpack_extent){ MSGPACK_WHOLE, place };
+			level--;
+		}
+		left[level]--;
+		if (place == len || rota__msgpack_head(bytes + place, len - place, &head) == 0)
+			return (struct msgpack_extent){ MSGPACK_CUT, place };
+		if (head.kind == MSGPACK_KIND_NONE)
+			return (struct msgpack_extent){ MSGPACK_NO_OBJECT, place };
+		if (head.body > len - place - head.size)
+			return (struct msgpack_extent){ MSGPACK_CUT, place };
+		if (head.kind == MSGPACK_KIND_ARRAY || head.kind == MSGPACK_KIND_MAP) {
+			if (level == depth)
+				return (struct msgpack_extent){ MSGPACK_TOO_DEEP, place };
+			left[++level] = head.members;
+		}
+		place += head.size + (size_t)head.body;
+	}
+}
+
+const unsigned char *
+rota__msgpack_skip(const unsigned char *place)
+{
+	uint64_t left = 1;
+
+	while (left > 0) {
+		struct msgpack_head head;
+
+		place += rota__msgpack_head(place, SIZE_MAX, &head) + head.body;
+		left += head.members - 1;
+	}
+	return place;
 }

@@ -38,4 +38,25 @@ struct msgpack_head {
  */
 unsigned rota__msgpack_head(const unsigned char *bytes, size_t len, struct msgpack_head *ret_head);
 
+enum msgpack_fault {
+	MSGPACK_WHOLE,
+	MSGPACK_CUT,       /* it has no end here */
+	MSGPACK_NO_OBJECT, /* a byte begins none */
+	MSGPACK_TOO_DEEP,
+};
+
+struct msgpack_extent {
+	enum msgpack_fault fault;
+	size_t len; /* of the object; or the place of what is at fault */
+};
+
+/*
+ * Looks through the object at bytes, whose arrays and maps may be nested that deep, at most
+ * ROTA_PACK_DEPTH. The time it takes is in proportion to what is there, whatever that says.
+ */
+struct msgpack_extent rota__msgpack_extent(const void *bytes, size_t len, unsigned depth);
+
+/* Behind the object at place, whose extent is known. */
+const unsigned char *rota__msgpack_skip(const unsigned char *place);
+
 #endif
