@@ -132,6 +132,7 @@ const struct rota_sys_ops rota__sys = {
 	.rename = rename,
 	.getrlimit = sys_getrlimit,
 	.mmap = sys_mmap,
+	.madvise = madvise,
 	.munmap = munmap,
 	.eventfd = eventfd,
 	.read = read,

@@ -46,6 +46,7 @@ struct rota_sys_ops {
 	int (*getrlimit)(int resource, struct rlimit *limit);
 	/* NULL, and not MAP_FAILED, when there is none: memory of no file */
 	void *(*mmap)(size_t size, int protection, int flags);
+	int (*madvise)(void *memory, size_t size, int advice);
 	int (*munmap)(void *memory, size_t size);
 	int (*eventfd)(unsigned initial, int flags);
 	ssize_t (*read)(int fd, void *bytes, size_t size);

@@ -9,6 +9,7 @@
 #include <rota/framing.h>
 #include <rota/handover.h>
 #include <rota/pack.h>
+#include <rota/prefork.h>
 #include <rota/rota.h>
 #include <rota/service.h>
 #include <rota/service_meter.h>

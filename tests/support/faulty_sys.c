@@ -246,6 +246,7 @@ WRAPPER(int, SOCKETPAIR, socketpair, (int domain, int type, int protocol, int fd
 	(domain, type, protocol, fds))
 WRAPPER(int, CLOSE_RANGE, close_range, (unsigned first, unsigned last, unsigned flags),
 	(first, last, flags))
+WRAPPER(int, MADVISE, madvise, (void *memory, size_t size, int advice), (memory, size, advice))
 WRAPPER(pid_t, FORK, fork, (void), ())
 WRAPPER(int, KILL, kill, (pid_t pid, int number), (pid, number))
 WRAPPER(int, BIND, bind, (int fd, const struct sockaddr *a, socklen_t n), (fd, a, n))

@@ -45,6 +45,7 @@
 	X(RENAME, rename, EACCES, ENOENT, EROFS) \
 	X(GETRLIMIT, getrlimit, EPERM) \
 	X(MMAP, mmap, ENOMEM) \
+	X(MADVISE, madvise, EINVAL) \
 	X(MUNMAP, munmap, ENOMEM) \
 	X(EVENTFD, eventfd, EMFILE, ENFILE, ENOMEM, ENODEV) \
 	X(READ, read, EINTR, EAGAIN, EIO) \
