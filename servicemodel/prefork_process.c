@@ -159,7 +159,7 @@ rota__prefork_bury(struct rota__prefork_process *process)
 static void
 kill_and_wait(const struct rota_sys_ops *sys, pid_t pid)
 {
-	int options = sys->kill(pid, SIGKILL) < 0 && errno != ESRCH ? WNOHANG : 0;
+	int options = sys->kill(pid, SIGKILL) < 0 ? WNOHANG : 0;
 	struct rusage usage;
 	int status;
 	pid_t r;

@@ -256,13 +256,18 @@ crew_init(struct crew *crew)
 	crew->options.most_backoff = 4 * ROTA_MILLISECOND;
 }
 
+int
+crew_try(struct rota_context *ctx, struct crew *crew)
+{
+	return rota_prefork_start(ctx, &crew->options, &crew_ops, crew, &crew->prefork);
+}
+
 void
 crew_start(struct rota_context *ctx, struct crew *crew)
 {
 	struct rota_address address;
 
-	assert_int_equal(rota_prefork_start(ctx, &crew->options, &crew_ops, crew, &crew->prefork),
-		0);
+	assert_int_equal(crew_try(ctx, crew), 0);
 	if (rota_prefork_address(crew->prefork, 0, &address) == 0)
 		rota_address_format(&address, crew->address, sizeof crew->address);
 }
@@ -271,6 +276,30 @@ void
 crew_wait(struct rota_context *ctx, struct crew *crew, enum crew_event event, int count)
 {
 	wait_for(ctx, &crew->told[event], count);
+}
+
+struct rebirth {
+	const struct crew *crew;
+	unsigned index;
+	pid_t before;
+};
+
+static bool
+is_reborn(struct rota_context *ctx, void *userdata)
+{
+	const struct rebirth *rebirth = userdata;
+
+	(void)ctx;
+	return rebirth->crew->pids[rebirth->index] != rebirth->before;
+}
+
+void
+crew_kill(struct rota_context *ctx, struct crew *crew, unsigned index, int number)
+{
+	struct rebirth rebirth = { crew, index, crew->pids[index] };
+
+	assert_int_equal(kill(rebirth.before, number), 0);
+	assert_int_equal(turn_until(ctx, is_reborn, &rebirth), 0);
 }
 
 void
@@ -329,13 +358,13 @@ crew_connect(const struct crew *crew)
 }
 
 struct crew_peer
-crew_connect_to(const struct crew *crew, unsigned index)
+crew_connect_to(const struct crew *crew, unsigned index, unsigned generation)
 {
 	/* The kernel chooses, by the port that the peer has: none of 64 goes there once in 2^64. */
 	for (int i = 0; i < 64; i++) {
 		struct crew_peer peer = crew_connect(crew);
 
-		if (peer.index == index)
+		if (peer.index == index && (generation == 0 || peer.generation == generation))
 			return peer;
 		crew_leave(&peer);
 	}

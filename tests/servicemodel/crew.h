@@ -70,18 +70,25 @@ struct crew_peer {
 };
 
 void crew_init(struct crew *crew);
+/* What rota_prefork_start says. */
+int crew_try(struct rota_context *ctx, struct crew *crew);
 /* Starts it; and waits until all are ready. They fail the test when that fails. */
 void crew_start(struct rota_context *ctx, struct crew *crew);
 void crew_open(struct rota_context *ctx, struct crew *crew);
 void crew_wait(struct rota_context *ctx, struct crew *crew, enum crew_event event, int count);
 /* Drains it; everybody must end by itself. Frees it. */
 void crew_close(struct rota_context *ctx, struct crew *crew);
+/* Sends a deadly signal to the process of a place, and waits for the next one. */
+void crew_kill(struct rota_context *ctx, struct crew *crew, unsigned index, int number);
 void crew_reload(struct crew *crew);
 void crew_drain(struct crew *crew, rota_time timeout);
 
-/* A connection, when its process has said who it is; to a certain place; and its end. */
+/*
+ * A connection, when its process has said who it is; to a certain place, of a certain generation
+ * (0: of any), for one before it may go on to accept for a moment; and its end.
+ */
 struct crew_peer crew_connect(const struct crew *crew);
-struct crew_peer crew_connect_to(const struct crew *crew, unsigned index);
+struct crew_peer crew_connect_to(const struct crew *crew, unsigned index, unsigned generation);
 struct crew_peer crew_greeted(int fd);
 void crew_leave(struct crew_peer *peer);
 /* Whether it still echoes. */
@@ -94,7 +101,6 @@ bool crew_is_gone(pid_t pid);
 /* Where there is no pidfd_open the tests cannot be. */
 int crew_group_setup(void **state);
 
-#define crew_test(function) \
-	cmocka_unit_test_setup_teardown(function, fixture_setup, rig_teardown)
+#define crew_test(function) cmocka_unit_test_setup_teardown(function, fixture_setup, rig_teardown)
 
 #endif

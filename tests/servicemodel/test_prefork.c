@@ -29,7 +29,7 @@ processes__started__are_ready_and_serve(void **state)
 	crew_init(&crew);
 	crew_open(ctx, &crew);
 	for (unsigned i = 0; i < 2; i++) {
-		struct crew_peer peer = crew_connect_to(&crew, i);
+		struct crew_peer peer = crew_connect_to(&crew, i, 0);
 
 		assert_int_equal(peer.pid, crew.pids[i]);
 		assert_int_equal(peer.generation, 1);
@@ -119,8 +119,8 @@ process__killed__is_replaced_at_once_and_others_go_on(void **state)
 	crew_init(&crew);
 	crew.options.first_backoff = crew.options.most_backoff = 20 * ROTA_SECOND;
 	crew_open(ctx, &crew);
-	mine = crew_connect_to(&crew, 0);
-	other = crew_connect_to(&crew, 1);
+	mine = crew_connect_to(&crew, 0, 0);
+	other = crew_connect_to(&crew, 1, 0);
 	kill(mine.pid, SIGKILL);
 	crew_wait(ctx, &crew, CREW_READY, 3);
 	assert_int_equal(crew.told[CREW_DEATH], 1);
@@ -394,7 +394,7 @@ inherited_socket__and_a_second_address__are_served(void **state)
 	assert_int_not_equal(address.socket.in6.sin6_port, 0);
 	rota_address_format(&address, crew.address, sizeof crew.address);
 	for (unsigned i = 0; i < 2; i++) {
-		peer = crew_connect_to(&crew, i);
+		peer = crew_connect_to(&crew, i, 0);
 		crew_leave(&peer);
 	}
 	assert_int_equal(rota_prefork_address(crew.prefork, 2, &address), -ENOENT);
