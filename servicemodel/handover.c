@@ -145,6 +145,7 @@ give(struct rota_handover *handover)
 {
 	int r;
 
+	handover->state = STARTING;
 	if (!ask_listeners(handover, handover->given, &handover->count))
 		return;
 	r = rota__handover_send(handover->sys, handover->peer.fd, handover->given, handover->count);
@@ -152,7 +153,6 @@ give(struct rota_handover *handover)
 		fail(handover, r);
 		return;
 	}
-	handover->state = STARTING;
 	(void)set_timer(handover, handover->start_timeout);
 }
 

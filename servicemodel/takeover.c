@@ -18,7 +18,7 @@
 #include "allocator.h"
 
 /* Before the next try, when the old one's backlog was full, or it has just been taken by others. */
-#define PAUSE (20 * ROTA_MILLISECOND)
+#define PAUSE (10 * ROTA_MILLISECOND)
 /* How often it may end the connection without an answer. */
 #define MOST_RESETS 5
 
