@@ -27,6 +27,8 @@ dispose(struct rota_service *service)
 	rota_admission_free(service->admission);
 	rota__free(service->drain);
 	rota__free((void *)service->options.proxies);
+	if (service->model != NULL)
+		service->model->dispose(service);
 	rota__free(service);
 }
 

@@ -6,6 +6,8 @@
 #ifndef ROTA_PRIVATE_SERVICE_H
 #define ROTA_PRIVATE_SERVICE_H
 
+#include <sys/uio.h>
+
 #include <rota/admission.h>
 #include <rota/service.h>
 #include <rota/task.h>
@@ -34,9 +36,11 @@ _Static_assert(sizeof(struct rota_session) % 16 == 0, "the protocol's bytes stan
 #define ROTA__SESSION_HAS_REST (1u << 3) /* input was left: a part of a frame, or what must wait */
 #define ROTA__SESSION_NEEDS (1u << 4)    /* the stream was told how much a frame needs */
 #define ROTA__SESSION_LEAVING (1u << 5)  /* it is closed once nothing is left */
+#define ROTA__SESSION_HELD (1u << 6)     /* as paused, by a model */
 
 struct rota__rare {
 	const struct rota_framing *framing; /* NULL: the service's */
+	const char *fault;                  /* what the peer did wrong; NULL: the frame itself */
 	bool has_peer;
 	struct rota_address peer; /* as a PROXY header said */
 };
@@ -48,8 +52,15 @@ struct rota__drain {
 	struct rota_service_left left[ROTA_SERVICE_LEFT];
 };
 
+/* What stands between a service and a program, as a dialog does; it made the protocol. */
+struct rota__model {
+	void (*forget)(struct rota_session *session);  /* it is dropped: no on_close follows */
+	void (*dispose)(struct rota_service *service); /* as the last that happens to it */
+};
+
 struct rota_service {
-	struct rota_context *ctx; /* NULL once it was freed */
+	struct rota_context *ctx;        /* NULL once it was freed */
+	const struct rota__model *model; /* NULL: none */
 	const struct rota_protocol *protocol;
 	struct rota_framing framing; /* its limit is that which holds */
 	void *userdata;
@@ -92,6 +103,23 @@ void rota__session_accepted(struct rota_service *service, struct rota_stream *st
 
 /* It is to come to an end because the service does. */
 void rota__session_leave(struct rota_session *session);
+
+/*
+ * For models. The last are of the payload: NULL where the framing does not look at it, and its
+ * parts, ROTA__SEND_PARTS of them at most. As rota_session_send.
+ */
+#define ROTA__SEND_PARTS 18
+int rota__session_send_parts(struct rota_session *session, const void *payload,
+	const struct iovec *parts, size_t count);
+/* Whether that could be sent, if there were room: 0, or what rota_framing_wrap returns. */
+int rota__session_check(const struct rota_session *session, const void *payload, size_t len);
+/* Whether its framing looks at payloads; the longest that it carries. */
+bool rota__session_looks(const struct rota_session *session);
+size_t rota__session_limit(const struct rota_session *session);
+/* Gives no frames, as long as it is held, whatever its user says. */
+void rota__session_hold(struct rota_session *session, bool is_held);
+/* Notes what the peer did wrong, a static string. Returns -EPROTO, for on_frame. */
+int rota__session_fault(struct rota_session *session, const char *text);
 
 /* It is dropped, as its stream was. */
 void rota__session_forget(struct rota_session *session);

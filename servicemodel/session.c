@@ -202,7 +202,7 @@ end_by_bad_frame(struct rota_session *session, int error)
 static bool
 must_wait(struct rota_session *session, struct rota_stream *stream)
 {
-	if ((session->flags & ROTA__SESSION_PAUSED) != 0)
+	if ((session->flags & (ROTA__SESSION_PAUSED | ROTA__SESSION_HELD)) != 0)
 		return true;
 	if (!rota_stream_is_full(stream) ||
 		session->service->options.listener.stream.read_when_full)
@@ -300,32 +300,44 @@ on_data(struct rota_stream *stream, const void *bytes, size_t len, void *userdat
 }
 
 int
-rota_session_send(struct rota_session *session, const void *payload, size_t len)
+rota__session_send_parts(struct rota_session *session, const void *payload,
+	const struct iovec *parts, size_t count)
 {
 	struct rota_service_meter *meter = session->service->meter;
-	struct rota_stream *stream = rota_session_stream(session);
+	struct iovec all[ROTA__SEND_PARTS + 2];
 	struct rota_framing_around around;
-	struct iovec parts[3];
+	size_t len = 0;
 	int r;
 
-	if (session->service->framing.ops == NULL) {
-		r = rota_stream_send(stream, payload, len);
-		if (r >= 0)
-			meter->bytes_out += len;
-		return r;
+	for (size_t i = 0; i < count; i++) {
+		all[i + 1] = parts[i];
+		len += parts[i].iov_len;
 	}
 	r = rota_framing_wrap(framing_of(session), payload, len, &around);
 	if (r < 0)
 		return r;
-	parts[0] = (struct iovec){ around.before, around.before_len };
-	parts[1] = (struct iovec){ (void *)payload, len };
-	parts[2] = (struct iovec){ around.behind, around.behind_len };
-	r = rota_stream_send_parts(stream, parts, 3);
+	all[0] = (struct iovec){ around.before, around.before_len };
+	all[count + 1] = (struct iovec){ around.behind, around.behind_len };
+	r = rota_stream_send_parts(rota_session_stream(session), all, count + 2);
 	if (r < 0)
 		return r;
 	meter->frames_out++;
 	meter->bytes_out += around.before_len + len + around.behind_len;
 	return 0;
+}
+
+int
+rota_session_send(struct rota_session *session, const void *payload, size_t len)
+{
+	const struct iovec part = { (void *)payload, len };
+	int r;
+
+	if (session->service->framing.ops != NULL)
+		return rota__session_send_parts(session, payload, &part, 1);
+	r = rota_stream_send(rota_session_stream(session), payload, len);
+	if (r >= 0)
+		session->service->meter->bytes_out += len;
+	return r;
 }
 
 /* The stream's other handlers */
@@ -382,8 +394,9 @@ tell_close(struct rota_session *session, const struct rota_close_info *why)
 		told.reason =
 			session->error == -EMSGSIZE ? ROTA_REASON_LIMIT : ROTA_REASON_PROTOCOL;
 		told.error = session->error;
-		told.text = rota_framing_text(framing_of(session), session->error, text,
-			sizeof text);
+		told.text = session->rare != NULL && session->rare->fault != NULL
+			? session->rare->fault
+			: rota_framing_text(framing_of(session), session->error, text, sizeof text);
 	}
 	if ((session->flags & ROTA__SESSION_COUNTED) != 0)
 		service->meter->sessions--;
@@ -433,6 +446,8 @@ rota__session_forget(struct rota_session *session)
 	/* Elsewhere it is the parent's, who still has the session. */
 	if ((session->flags & ROTA__SESSION_COUNTED) != 0)
 		session->service->own_meter.sessions--;
+	if (session->service->model != NULL)
+		session->service->model->forget(session);
 	leave_service(session);
 }
 
@@ -474,5 +489,55 @@ void
 rota_session_resume(struct rota_session *session)
 {
 	session->flags &= ~ROTA__SESSION_PAUSED;
-	rota_stream_resume(rota_session_stream(session));
+	if ((session->flags & ROTA__SESSION_HELD) == 0)
+		rota_stream_resume(rota_session_stream(session));
+}
+
+/* For models */
+
+void
+rota__session_hold(struct rota_session *session, bool is_held)
+{
+	if (is_held == ((session->flags & ROTA__SESSION_HELD) != 0))
+		return;
+	session->flags ^= ROTA__SESSION_HELD;
+	if (is_held)
+		rota_stream_pause(rota_session_stream(session));
+	else if ((session->flags & ROTA__SESSION_PAUSED) == 0)
+		rota_stream_resume(rota_session_stream(session));
+}
+
+int
+rota__session_fault(struct rota_session *session, const char *text)
+{
+	struct rota__rare *rare = rare_of(session);
+
+	session->error = -EPROTO;
+	if (rare != NULL)
+		rare->fault = text;
+	return -EPROTO;
+}
+
+bool
+rota__session_looks(const struct rota_session *session)
+{
+	const struct rota_framing_ops *ops = framing_of(session)->ops;
+
+	return ops->wrap != NULL && ops != &rota_framing_length16 &&
+		ops != &rota_framing_length32 && ops != &rota_framing_varint &&
+		ops != &rota_framing_netstring;
+}
+
+size_t
+rota__session_limit(const struct rota_session *session)
+{
+	return rota_framing_limit(framing_of(session));
+}
+
+int
+rota__session_check(const struct rota_session *session, const void *payload, size_t len)
+{
+	struct rota_framing_around around;
+
+	return rota_framing_wrap(framing_of(session), payload, len, &around);
 }

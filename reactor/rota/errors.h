@@ -33,7 +33,9 @@ ROTA_BEGIN_DECLS
 	X(ROTA_ENOADDRESS, 10014, "the name has no address") \
 	X(ROTA_ERESOLVE, 10015, "the name servers could not tell: try again later") \
 	X(ROTA_EFRAME, 10016, "not a frame, or not one of this framing") \
-	X(ROTA_EPACK, 10017, "packed values are not as the pattern says")
+	X(ROTA_EPACK, 10017, "packed values are not as the pattern says") \
+	X(ROTA_EREFUSED, 10018, "the peer refused the call") \
+	X(ROTA_ELOST, 10019, "the connection was lost before the reply")
 
 enum rota_error {
 #define ROTA_ERROR_CODE(name, value, text) name = value,

@@ -6,6 +6,8 @@
 #ifndef ROTA_SERVICEMODEL_H
 #define ROTA_SERVICEMODEL_H
 
+#include <rota/client.h>
+#include <rota/dialog.h>
 #include <rota/framing.h>
 #include <rota/handover.h>
 #include <rota/pack.h>
