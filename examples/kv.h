@@ -103,7 +103,10 @@ extern const size_t kv_command_count;
 void kv_commands_init(void);
 void kv_run(struct kv_request *request);
 
-/* Two texts: a word that should be a number, and answers as redis words them. */
+/* How much of a word an answer may have, for %.*s. */
+int kv_shown(const struct kv_text *word);
+
+/* A word that should be a number, and answers that are said in several places. */
 bool kv_number(struct kv_request *request, size_t word, int64_t *ret_number);
 void kv_syntax_error(struct kv_request *request);
 void kv_wrong_count(struct kv_request *request, const char *subcommand);

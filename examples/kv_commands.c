@@ -21,7 +21,7 @@ const struct kv_command kv_commands[] = {
 	{ "del", -2, false, kv_del_command },
 	{ "echo", 2, false, kv_echo_command },
 	{ "exists", -2, false, kv_exists_command },
-	{ "expire", 3, false, kv_expire_command },
+	{ "expire", -3, false, kv_expire_command },
 	{ "flushall", -1, false, kv_flushall_command },
 	{ "get", 2, false, kv_get_command },
 	{ "hello", -1, false, kv_hello_command },
@@ -31,7 +31,7 @@ const struct kv_command kv_commands[] = {
 	{ "mget", -2, false, kv_mget_command },
 	{ "mset", -3, false, kv_mset_command },
 	{ "persist", 2, false, kv_persist_command },
-	{ "pexpire", 3, false, kv_pexpire_command },
+	{ "pexpire", -3, false, kv_pexpire_command },
 	{ "ping", -1, true, kv_ping_command },
 	{ "pttl", 2, false, kv_pttl_command },
 	{ "publish", 3, false, kv_publish_command },
@@ -76,9 +76,8 @@ find_command(const struct kv_text *name)
 	return NULL;
 }
 
-/* As much of a word as an answer may have. */
-static int
-shown(const struct kv_text *word)
+int
+kv_shown(const struct kv_text *word)
 {
 	return (int)(word->len < 128 ? word->len : 128);
 }
@@ -94,13 +93,13 @@ refuse_unknown(struct kv_request *request)
 	words[0] = '\0';
 	for (i = 1; i < request->count && used < 128; i++) {
 		const struct kv_text *word = &request->words[i];
-		int part = shown(word) < (int)(128 - used) ? shown(word) : (int)(128 - used);
+		int part = kv_shown(word) < (int)(128 - used) ? kv_shown(word) : (int)(128 - used);
 
 		used += (size_t)snprintf(words + used, sizeof(words) - used, "'%.*s' ", part,
 			word->bytes);
 	}
 	kv_reply_error(request->reply, "ERR unknown command '%.*s', with args beginning with: %s",
-		shown(name), name->bytes, words);
+		kv_shown(name), name->bytes, words);
 }
 
 void
@@ -158,8 +157,8 @@ kv_no_subcommand(struct kv_request *request)
 	for (i = 0; i < sizeof(name) - 1 && request->name[i]; i++)
 		name[i] = (char)toupper((unsigned char)request->name[i]);
 	name[i] = '\0';
-	kv_reply_error(request->reply, "ERR unknown subcommand '%.*s'. Try %s HELP.", shown(word),
-		word->bytes, name);
+	kv_reply_error(request->reply, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+		kv_shown(word), word->bytes, name);
 }
 
 void

@@ -39,6 +39,11 @@ expire(struct kv_request *request, rota_time unit)
 	rota_time duration = 0;
 	int r = 0;
 
+	if (request->count > 3) {
+		kv_reply_error(request->reply, "ERR Unsupported option %.*s",
+			kv_shown(&request->words[3]), request->words[3].bytes);
+		return;
+	}
 	if (!kv_duration(request, 2, unit, true, &duration))
 		return;
 	entry = kv_store_find(&request->server->store, &request->words[1]);

@@ -152,16 +152,20 @@ kv_reply_error(struct kv_reply *reply, const char *format, ...)
 {
 	char text[512];
 	va_list arguments;
-	char *at;
+	size_t len;
+	size_t i;
 
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	for (at = text; *at; at++) {
-		if (*at == '\r' || *at == '\n')
-			*at = ' ';
+	len = strlen(text);
+	while (len > 0 && (text[len - 1] == '\r' || text[len - 1] == '\n'))
+		len--;
+	for (i = 0; i < len; i++) {
+		if (text[i] == '\r' || text[i] == '\n')
+			text[i] = ' ';
 	}
 	kv_reply_raw(reply, "-", 1);
-	kv_reply_raw(reply, text, strlen(text));
+	kv_reply_raw(reply, text, len);
 	kv_reply_raw(reply, "\r\n", 2);
 }

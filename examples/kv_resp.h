@@ -73,7 +73,7 @@ void kv_reply_bulk(struct kv_reply *reply, const void *bytes, size_t len);
 void kv_reply_word(struct kv_reply *reply, const char *word); /* as a bulk string */
 void kv_reply_null(struct kv_reply *reply);
 void kv_reply_array(struct kv_reply *reply, size_t count); /* what is in it follows */
-/* "ERR syntax error"; what would end the line becomes blanks. */
+/* "ERR syntax error"; ends of lines within it become blanks, those at its end are left out. */
 void kv_reply_error(struct kv_reply *reply, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

@@ -70,8 +70,7 @@ kv_hello_command(struct kv_request *request)
 	}
 	if (request->count > 2) {
 		kv_reply_error(reply, "ERR Syntax error in HELLO option '%.*s'",
-			(int)(request->words[2].len < 128 ? request->words[2].len : 128),
-			request->words[2].bytes);
+			kv_shown(&request->words[2]), request->words[2].bytes);
 		return;
 	}
 	kv_reply_array(reply, 14);
