@@ -371,6 +371,7 @@ bad_frame__malformed__ends_the_session_and_names_the_framing(void **state)
 	hall_open(ctx, &hall);
 	peer = raw_connect(hall.address);
 	raw_send(peer, "1:a,x", 5);
+	assert_int_equal(shutdown(peer, SHUT_WR), 0);
 	hall_expect(ctx, &hall, HALL_CLOSE, 1);
 	assert_string_equal(hall.said, "a|");
 	assert_int_equal(hall.reason, ROTA_REASON_PROTOCOL);

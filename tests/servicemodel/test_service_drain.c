@@ -176,6 +176,7 @@ free__in_each_handler__ends_all_and_each_is_told(void **state)
 		hall.act = frees;
 		raw_connect_all(peers, 2, hall.address);
 		raw_send(peers[0], "1:a,x", 5);
+		assert_int_equal(shutdown(peers[0], SHUT_WR), 0);
 		/* Freed by the first, it never accepts the second. */
 		hall_expect(ctx, &hall, HALL_CLOSE, freed_in == HALL_OPEN ? 1 : 2);
 		assert_true(raw_is_refused(hall.address));
