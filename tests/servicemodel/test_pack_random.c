@@ -157,6 +157,13 @@ draw_object(uint64_t *seed, msgpack_packer *packer, int depth)
 	}
 }
 
+/* What msgpack-c, which believes it, would allocate gigabytes for. */
+static bool
+may_claim_much(const char *bytes, size_t len)
+{
+	return memchr(bytes, 0xdd, len) != NULL || memchr(bytes, 0xdf, len) != NULL;
+}
+
 /* Both readers say where the first object ends, or that it has no end. */
 static void
 expect_same_end(const char *bytes, size_t len)
@@ -176,7 +183,9 @@ expect_same_end(const char *bytes, size_t len)
 	memcpy(alone, bytes, len);
 	r = rota_unpack(alone, len, &error, "v *", &ours);
 	msgpack_unpacked_init(&theirs);
-	if (msgpack_unpack_next(&theirs, bytes, len, &end) == MSGPACK_UNPACK_SUCCESS) {
+	if (r < 0 && may_claim_much(bytes, len))
+		assert_int_equal(r, -ROTA_EPACK);
+	else if (msgpack_unpack_next(&theirs, bytes, len, &end) == MSGPACK_UNPACK_SUCCESS) {
 		assert_int_equal(r, end);
 		assert_int_equal(ours.len, end);
 		assert_int_equal(rota_framing_find(&framing, &where, alone, len, &frame), end);
