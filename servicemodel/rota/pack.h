@@ -32,8 +32,8 @@ ROTA_BEGIN_DECLS
 struct rota_buffer {
 	unsigned char *bytes; /* NULL before the first */
 	size_t len;
-	size_t size;  /* the library's: bytes that there is room for */
 	size_t limit; /* len is never more; 0: 1 MiB */
+	size_t size;  /* the library's: bytes that there is room for */
 };
 
 #define ROTA_BUFFER_INIT \

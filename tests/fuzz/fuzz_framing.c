@@ -152,7 +152,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2 || size > FRAMES)
 		return 0;
 	framing = framings[data[0] % (sizeof framings / sizeof *framings)];
-	framing.limit = data[1] == 255 ? (size_t)1 << 47 : data[1];
+	framing.limit = data[1] == 255 ? ROTA_FRAMING_MOST : data[1];
 	require(rota_framing_check(&framing) == 0);
 	data += 2;
 	size -= 2;

@@ -257,7 +257,7 @@ text__of_any_length__has_the_shortest_head(void **state)
 static void
 buffer__at_its_limit__takes_no_more(void **state)
 {
-	struct rota_buffer buffer = { NULL, 0, 0, 10 };
+	struct rota_buffer buffer = { .limit = 10 };
 
 	(void)state;
 	assert_int_equal(rota_pack(&buffer, "s", "12345678"), 0);
