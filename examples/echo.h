@@ -12,12 +12,13 @@
 #include "program_tls.h"
 
 #define ECHO_NAME "rota-echo"
-#define ECHO_LISTENERS 16
+#define ECHO_LISTENERS 32 /* PROGRAM_ADDRESSES */
 
 struct echo_server_options {
 	struct rota_address addresses[ECHO_LISTENERS];
 	size_t count;
 	struct program_tls tls; /* without certificates: none */
+	uint64_t processes;     /* 0: this one alone */
 };
 
 struct echo_client_options {

@@ -6,7 +6,7 @@
  * is never refused.
  */
 #include "echo.h"
-#include "program.h"
+#include "program_prefork.h"
 
 struct server {
 	struct program program;
@@ -125,19 +125,64 @@ server_listen(struct server *server)
 	return 0;
 }
 
+/* From program_open on. */
+static int
+serve(struct server *server, struct rota_process *process)
+{
+	int status = server_listen(server);
+
+	if (status == 0 && process && server->tls)
+		status = rota_process_share_tickets(process, server->tls) < 0 ? PROGRAM_FAILED : 0;
+	if (status == 0 && process)
+		(void)rota_process_ready(process);
+	if (status == 0)
+		status = program_run(&server->program);
+	program_close(&server->program);
+	rota_tls_config_unref(server->tls);
+	return status;
+}
+
+struct servers {
+	struct program_prefork prefork;
+	const struct echo_server_options *options;
+};
+
+static int
+serve_in_process(struct program_prefork *prefork, struct rota_process *process)
+{
+	struct servers *servers = rota_container_of(prefork, struct servers, prefork);
+	struct echo_server_options options = *servers->options;
+	struct server server = { .options = &options };
+	int status = program_prefork_open(&server.program, ECHO_NAME, server_drain, process);
+
+	if (status != 0)
+		return status;
+	options.count = program_prefork_addresses(process, options.addresses);
+	server.program.quiet = true;
+	return serve(&server, process);
+}
+
+static int
+serve_in_processes(const struct echo_server_options *options)
+{
+	static struct servers servers;
+
+	program_prefork_init(&servers.prefork, options->processes, 30 * ROTA_SECOND);
+	servers.options = options;
+	servers.prefork.run = serve_in_process;
+	servers.prefork.addresses = options->addresses;
+	servers.prefork.address_count = options->count;
+	return program_prefork_run(&servers.prefork, ECHO_NAME);
+}
+
 int
 echo_serve(const struct echo_server_options *options)
 {
 	struct server server = { .options = options };
 	int status;
 
+	if (options->processes > 0)
+		return serve_in_processes(options);
 	status = program_open(&server.program, ECHO_NAME, server_drain);
-	if (status != 0)
-		return status;
-	status = server_listen(&server);
-	if (status == 0)
-		status = program_run(&server.program);
-	program_close(&server.program);
-	rota_tls_config_unref(server.tls);
-	return status;
+	return status != 0 ? status : serve(&server, NULL);
 }

@@ -203,18 +203,20 @@ program_descriptors(void)
 }
 
 int
-program_open(struct program *program, const char *name, program_drain_fn *drain)
+program_open_on(struct program *program, const char *name, program_drain_fn *drain,
+	struct rota_context *ctx)
 {
 	char reason[256];
-	int r;
+	int r = 0;
 
-	*program = (struct program){ .name = name, .drain = drain };
+	*program = (struct program){ .name = name, .drain = drain, .ctx = ctx };
 	/* For what is printed into a pipe that nobody reads. Rota's own writes raise none. */
 	signal(SIGPIPE, SIG_IGN);
 	fill_standard_descriptors();
 	raise_descriptors();
 
-	r = rota_context_new(&program->ctx);
+	if (!ctx)
+		r = rota_context_new(&program->ctx);
 	if (r < 0)
 		goto fail;
 	rota_context_on_log(program->ctx, log_line, program);
@@ -232,6 +234,12 @@ fail:
 	return PROGRAM_FAILED;
 }
 
+int
+program_open(struct program *program, const char *name, program_drain_fn *drain)
+{
+	return program_open_on(program, name, drain, NULL);
+}
+
 static int
 before_wait(struct rota_context *ctx, struct rota_dispatchvars *vars)
 {
@@ -239,7 +247,9 @@ before_wait(struct rota_context *ctx, struct rota_dispatchvars *vars)
 
 	if (program->turn)
 		program->turn(program);
-	return program->draining && rota_context_streams(ctx) == 0 ? ROTA_STOP : ROTA_CONTINUE;
+	return program->draining && !program->held && rota_context_streams(ctx) == 0
+		? ROTA_STOP
+		: ROTA_CONTINUE;
 }
 
 int
@@ -284,7 +294,9 @@ program_listen(struct program *program, const struct rota_address *address,
 			program_explain(r, reason, sizeof(reason)));
 		return PROGRAM_FAILED;
 	}
-	fprintf(stderr, "listening on %s\n", rota_address_format(&real, name, sizeof(name)));
+	if (!program->quiet)
+		fprintf(stderr, "listening on %s\n",
+			rota_address_format(&real, name, sizeof(name)));
 	return 0;
 }
 

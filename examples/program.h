@@ -30,6 +30,8 @@ struct program {
 	program_turn_fn *turn; /* NULL unless set between program_open and program_run */
 	bool draining;
 	bool failed;
+	bool held;  /* drained, it goes on until this is false */
+	bool quiet; /* program_listen tells no address: somebody else has */
 	/* What follows is program.c's. */
 	struct rota_signal interrupt;
 	struct rota_signal terminate;
@@ -42,6 +44,9 @@ struct program {
  * the hard one, and starts both signals. Returns 0, or PROGRAM_FAILED after saying why.
  */
 int program_open(struct program *program, const char *name, program_drain_fn *drain);
+/* The same on a context that is there, which is the program's from now on. */
+int program_open_on(struct program *program, const char *name, program_drain_fn *drain,
+	struct rota_context *ctx);
 
 /*
  * Turns until the program is drained. Returns 0, or PROGRAM_FAILED when anything was told by

@@ -9,7 +9,7 @@
  * is a terminal, and a summary on stdout.
  */
 #include "echo.h"
-#include "program.h"
+#include "program_prefork.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 
 static const char help[] =
 	"usage: rota-echo server --listen ADDRESS... [--tls-cert FILE --tls-key FILE]\n"
-	"                        [--tls-client-ca FILE]\n"
+	"                        [--tls-client-ca FILE] [--processes N]\n"
 	"       rota-echo client --connect ADDRESS [--connections N] [--size BYTES] [--depth N]\n"
 	"                        [--duration SECONDS] [--json] [--tls [--tls-ca FILE] [--tls-name NAME]\n"
 	"                        [--tls-cert FILE --tls-key FILE]]\n"
@@ -27,6 +27,7 @@ static const char help[] =
 	"comes back, and prints how many messages came back and how long each took.\n"
 	"\n"
 	"  --listen ADDRESS    where to serve; port 0 is any free port, fd:N an inherited listener\n"
+	"  --processes N       so many of them serve; SIGHUP exchanges them for new ones [this one]\n"
 	"  --connect ADDRESS   where the server is\n"
 	"  --connections N     connections to open [64]\n"
 	"  --size BYTES        of a message [64]\n"
@@ -62,6 +63,7 @@ enum {
 	TLS_CA,
 	TLS_NAME,
 	INSECURE_NO_VERIFY,
+	PROCESSES,
 };
 
 /* A certificate, or its key: the same for both roles. */
@@ -87,6 +89,9 @@ server_option(int option, const char *value, void *userdata)
 		options->tls.requires_peer = true;
 		return 0;
 	}
+	if (option == PROCESSES)
+		return program_number(ECHO_NAME, "--processes", value, 1, PROGRAM_PROCESSES,
+			&options->processes);
 	if (options->count == ECHO_LISTENERS)
 		return program_misuse(ECHO_NAME, "--listen: no more than %d times", ECHO_LISTENERS);
 	r = program_address(ECHO_NAME, "--listen", value, &options->addresses[options->count]);
@@ -100,6 +105,7 @@ run_server(int argc, char **argv)
 {
 	static const struct option names[] = {
 		{ "listen", required_argument, NULL, LISTEN },
+		{ "processes", required_argument, NULL, PROCESSES },
 		{ "tls-cert", required_argument, NULL, TLS_CERT },
 		{ "tls-key", required_argument, NULL, TLS_KEY },
 		{ "tls-client-ca", required_argument, NULL, TLS_CLIENT_CA },

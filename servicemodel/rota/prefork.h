@@ -258,7 +258,7 @@ ROTA_API void rota_prefork_counters(const struct rota_prefork *prefork, uint64_t
 ROTA_API unsigned rota_process_index(const struct rota_process *process);
 ROTA_API unsigned rota_process_generation(const struct rota_process *process);
 
-/* A context that was made for the process. It goes with it; nobody frees it. */
+/* A context that was made for the process, and goes with it. run may free it as the last thing. */
 ROTA_API struct rota_context *rota_process_context(const struct rota_process *process);
 
 /*
