@@ -143,6 +143,7 @@ serve(struct server *server, struct rota_process *process)
 }
 
 struct servers {
+	struct program program;
 	struct program_prefork prefork;
 	const struct echo_server_options *options;
 };
@@ -167,7 +168,8 @@ serve_in_processes(const struct echo_server_options *options)
 {
 	static struct servers servers;
 
-	program_prefork_init(&servers.prefork, options->processes, 30 * ROTA_SECOND);
+	program_prefork_init(&servers.prefork, &servers.program, options->processes,
+		30 * ROTA_SECOND);
 	servers.options = options;
 	servers.prefork.run = serve_in_process;
 	servers.prefork.addresses = options->addresses;

@@ -30,8 +30,9 @@ struct program {
 	program_turn_fn *turn; /* NULL unless set between program_open and program_run */
 	bool draining;
 	bool failed;
-	bool held;  /* drained, it goes on until this is false */
-	bool quiet; /* program_listen tells no address: somebody else has */
+	struct program_prefork *prefork; /* that it is the master of, or NULL */
+	bool held;                       /* drained, it goes on until this is false */
+	bool quiet;                      /* program_listen tells no address: somebody else has */
 	/* What follows is program.c's. */
 	struct rota_signal interrupt;
 	struct rota_signal terminate;

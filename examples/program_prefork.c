@@ -7,21 +7,15 @@
 #include <signal.h>
 #include <stdio.h>
 
-static struct program_prefork *
-prefork_of(struct program *program)
-{
-	return rota_container_of(program, struct program_prefork, program);
-}
-
 static void
 on_drained(struct rota_prefork *processes, const struct rota_prefork_report *report, void *userdata)
 {
 	struct program_prefork *prefork = userdata;
 
 	(void)processes;
-	prefork->program.held = false;
+	prefork->program->held = false;
 	if (report->killed > 0)
-		program_warn(&prefork->program, "killed %zu processes that had not ended in time",
+		program_warn(prefork->program, "killed %zu processes that had not ended in time",
 			report->killed);
 }
 
@@ -43,7 +37,7 @@ on_second(struct rota_context *ctx, struct rota_signal *sig, void *userdata)
 static void
 master_drain(struct program *program)
 {
-	struct program_prefork *prefork = prefork_of(program);
+	struct program_prefork *prefork = program->prefork;
 	static const int numbers[] = { SIGINT, SIGTERM };
 
 	for (size_t i = 0; i < 2; i++)
@@ -65,7 +59,7 @@ on_hangup(struct rota_context *ctx, struct rota_signal *sig, void *userdata)
 	(void)ctx;
 	(void)sig;
 	if (r < 0)
-		program_warn(&prefork->program, "cannot start new processes: %s",
+		program_warn(prefork->program, "cannot start new processes: %s",
 			program_explain(r, reason, sizeof(reason)));
 	return 0;
 }
@@ -100,9 +94,11 @@ static void
 on_death(struct rota_prefork *processes, const struct rota_prefork_death *death, void *userdata)
 {
 	struct program_prefork *prefork = userdata;
-	struct program *program = &prefork->program;
+	struct program *program = prefork->program;
 
 	(void)processes;
+	if (prefork->forget && death->end->pid > 0)
+		prefork->forget(prefork, death->end->pid);
 	if (death->cause == ROTA_PREFORK_DRAINED)
 		return;
 	if (!prefork->has_started && !program->draining) {
@@ -121,9 +117,9 @@ on_given_up(struct rota_prefork *processes, unsigned index, unsigned places, con
 
 	(void)processes;
 	(void)index;
-	program_fail(&prefork->program, "%s", text);
+	program_fail(prefork->program, "%s", text);
 	if (places == 0)
-		program_drain(&prefork->program);
+		program_drain(prefork->program);
 }
 
 static void
@@ -133,9 +129,9 @@ on_reloaded(struct rota_prefork *processes, int error, const char *text, void *u
 
 	(void)processes;
 	if (error == 0)
-		fprintf(stderr, "%s: %s\n", prefork->program.name, text);
+		fprintf(stderr, "%s: %s\n", prefork->program->name, text);
 	else
-		program_warn(&prefork->program, "the old processes go on: %s", text);
+		program_warn(prefork->program, "the old processes go on: %s", text);
 }
 
 static int
@@ -144,7 +140,7 @@ run_process(struct rota_process *process, void *userdata)
 	struct program_prefork *prefork = userdata;
 	int status = prefork->run(prefork, process);
 
-	return program_flush(prefork->program.name) != 0 ? PROGRAM_FAILED : status;
+	return program_flush(prefork->program->name) != 0 ? PROGRAM_FAILED : status;
 }
 
 static const struct rota_prefork_ops process_ops = {
@@ -156,9 +152,13 @@ static const struct rota_prefork_ops process_ops = {
 };
 
 void
-program_prefork_init(struct program_prefork *prefork, uint64_t processes, rota_time drain)
+program_prefork_init(struct program_prefork *prefork, struct program *program, uint64_t processes,
+	rota_time drain)
 {
-	*prefork = (struct program_prefork){ .options = ROTA_PREFORK_OPTIONS_INIT };
+	*prefork = (struct program_prefork){
+		.options = ROTA_PREFORK_OPTIONS_INIT,
+		.program = program,
+	};
 	prefork->options.processes = (unsigned)processes;
 	prefork->options.drain_timeout = drain;
 }
@@ -175,14 +175,14 @@ start(struct program_prefork *prefork)
 	for (size_t i = 0; i < prefork->address_count; i++)
 		listen[i] = rota_address_format(&prefork->addresses[i], texts[i], sizeof(texts[i]));
 	prefork->options.listen = listen;
-	r = rota_prefork_start(prefork->program.ctx, &prefork->options, &process_ops, prefork,
+	r = rota_prefork_start(prefork->program->ctx, &prefork->options, &process_ops, prefork,
 		&prefork->processes);
 	prefork->options.listen = NULL;
 	if (r >= 0)
-		r = rota_signal_start(prefork->program.ctx, &prefork->hangup, SIGHUP, on_hangup,
+		r = rota_signal_start(prefork->program->ctx, &prefork->hangup, SIGHUP, on_hangup,
 			prefork);
 	if (r < 0)
-		program_fail(&prefork->program, "cannot start the processes: %s",
+		program_fail(prefork->program, "cannot start the processes: %s",
 			program_explain(r, reason, sizeof(reason)));
 	return r < 0 ? PROGRAM_FAILED : 0;
 }
@@ -190,19 +190,20 @@ start(struct program_prefork *prefork)
 int
 program_prefork_run(struct program_prefork *prefork, const char *name)
 {
-	int status = program_open(&prefork->program, name, master_drain);
+	int status = program_open(prefork->program, name, master_drain);
 
 	if (status != 0)
 		return status;
-	prefork->program.held = true;
+	prefork->program->prefork = prefork;
+	prefork->program->held = true;
 	status = start(prefork);
 	if (status == 0 && prefork->open)
 		status = prefork->open(prefork);
 	if (status == 0)
-		status = program_run(&prefork->program);
+		status = program_run(prefork->program);
 	rota_prefork_free(prefork->processes);
 	prefork->processes = NULL;
-	program_close(&prefork->program);
+	program_close(prefork->program);
 	return status;
 }
 
@@ -218,6 +219,8 @@ int
 program_prefork_open(struct program *program, const char *name, program_drain_fn *drain,
 	struct rota_process *process)
 {
+	/* A terminal that is gone tells the master, and the master tells the processes. */
+	signal(SIGHUP, SIG_IGN);
 	rota_process_on_drain(process, process_drain, program);
 	return program_open_on(program, name, drain, rota_process_context(process));
 }

@@ -23,12 +23,13 @@ typedef int program_process_fn(struct program_prefork *prefork, struct rota_proc
 
 struct program_prefork {
 	program_process_fn *run;
-	/* Called in the master when the addresses are bound; NULL: nothing. 0 or a status */
+	/* In the master, each of them NULL or: the processes are there, 0 or a status; one is gone */
 	int (*open)(struct program_prefork *prefork);
+	void (*forget)(struct program_prefork *prefork, pid_t pid);
 	const struct rota_address *addresses;
 	size_t address_count;
 	struct rota_prefork_options options; /* without listen */
-	struct program program;              /* the master's */
+	struct program *program;             /* the master's, whose prefork is this */
 	struct rota_prefork *processes;      /* NULL before and after */
 	/* What follows is program_prefork.c's. */
 	unsigned ready;
@@ -38,7 +39,8 @@ struct program_prefork {
 };
 
 /* Fills it with the defaults. */
-void program_prefork_init(struct program_prefork *prefork, uint64_t processes, rota_time drain);
+void program_prefork_init(struct program_prefork *prefork, struct program *program,
+	uint64_t processes, rota_time drain);
 
 /* From the first process to the last. Returns the master's exit status; in a process never. */
 int program_prefork_run(struct program_prefork *prefork, const char *name);

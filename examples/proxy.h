@@ -11,6 +11,7 @@
  *   proxy_log.c       lines on stdout, written once a turn
  *   proxy_takeover.c  listening sockets that come from elsewhere, and go on to others
  *   proxy_name.c      addresses kept in 24 bytes
+ *   proxy_processes.c  several processes, and their sums
  *   proxy_control.c   who may ask at --control, and which commands there are
  *   proxy_show.c      what "show" answers
  *   proxy_ctl.c       rota-proxy ctl, which asks
@@ -21,7 +22,7 @@
 #ifndef EXAMPLES_PROXY_H
 #define EXAMPLES_PROXY_H
 
-#include "program.h"
+#include "program_prefork.h"
 #include "program_tls.h"
 
 #include <rota/handover.h>
@@ -59,6 +60,7 @@ struct proxy_options {
 	int send_proxy;          /* the version of the PROXY header sent to targets; 0: none */
 	const char *control;     /* NULL: none */
 	const char *takeover;    /* NULL: none */
+	uint64_t processes;      /* 0: this one alone */
 };
 
 /* Returns 0, or PROGRAM_MISUSED after saying why. */
@@ -260,8 +262,22 @@ void proxy_takeover_drain(struct proxy *proxy);
 /* Before the context is freed. */
 void proxy_takeover_close(struct proxy *proxy);
 
+/* Everything between program_open and the end. Returns an exit status. */
+int proxy_run(struct proxy *proxy);
+
+/* Several processes. The same; in the processes by proxy_run. */
+int proxy_processes_run(struct proxy *proxy, struct proxy_options *options);
+/* In one: before each wait; and when it listens: 0 or a status. */
+void proxy_processes_turn(struct proxy *proxy);
+int proxy_processes_ready(struct proxy *proxy);
+/* In the master: what is shown is made that of all. */
+void proxy_processes_refresh(struct proxy *proxy);
+void proxy_processes_show(struct proxy *proxy, bool json, FILE *out);
+
 struct proxy {
 	struct program program;
+	struct rota_process *process; /* NULL: it is the only one, or the master */
+	bool is_master;
 	const struct proxy_options *options;
 	struct proxy_listener listeners[PROXY_LISTENERS];
 	size_t listener_count;

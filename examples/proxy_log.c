@@ -73,14 +73,26 @@ is_writable(int fd, rota_time timeout)
 	return poll(&ask, 1, (int)(timeout / ROTA_MILLISECOND)) > 0;
 }
 
+/* How much to write at once: so much that a pipe keeps it apart from what others write. */
+static size_t
+whole_lines(const char *bytes, size_t len)
+{
+	const char *end;
+
+	if (len <= PIPE_BUF)
+		return len;
+	end = memrchr(bytes, '\n', PIPE_BUF);
+	return end ? (size_t)(end - bytes) + 1 : PIPE_BUF;
+}
+
 void
 proxy_log_flush(struct proxy_log *log, rota_time timeout)
 {
 	int fd = log->target.fd;
 
 	while (log->start < log->used && (!log->has_reader || is_writable(fd, timeout))) {
-		size_t len = log->used - log->start;
-		ssize_t n = write(fd, log->bytes + log->start, len < PIPE_BUF ? len : PIPE_BUF);
+		size_t len = whole_lines(log->bytes + log->start, log->used - log->start);
+		ssize_t n = write(fd, log->bytes + log->start, len);
 
 		if (n >= 0)
 			log->start += (size_t)n;

@@ -25,6 +25,7 @@ enum {
 	SEND_PROXY,
 	CONTROL,
 	TAKEOVER,
+	PROCESSES,
 	TLS_CERT,
 	TLS_KEY,
 	TLS_CLIENT_CA,
@@ -219,6 +220,9 @@ read_option(int option, const char *value, void *userdata)
 	case TAKEOVER:
 		options->takeover = value;
 		return 0;
+	case PROCESSES:
+		return program_number(PROXY_NAME, "--processes", value, 1, PROGRAM_PROCESSES,
+			&options->processes);
 	default:
 		return option < TARGET_TLS ? read_tls(&options->tls, option, value)
 					   : read_target_tls(options, option, value);
@@ -282,6 +286,7 @@ static const struct option names[] = {
 	{ "send-proxy", required_argument, NULL, SEND_PROXY },
 	{ "control", required_argument, NULL, CONTROL },
 	{ "takeover", required_argument, NULL, TAKEOVER },
+	{ "processes", required_argument, NULL, PROCESSES },
 	{ "tls-cert", required_argument, NULL, TLS_CERT },
 	{ "tls-key", required_argument, NULL, TLS_KEY },
 	{ "tls-client-ca", required_argument, NULL, TLS_CLIENT_CA },
@@ -315,8 +320,10 @@ proxy_read_options(struct proxy_options *options, int argc, char **argv)
 	r = program_options(PROXY_NAME, argc, argv, names, read_option, options);
 	if (r != 0)
 		return r;
+	if (options->processes > 0 && options->takeover)
+		return program_misuse(PROXY_NAME, "--processes excludes --takeover: send SIGHUP");
 	/* Or systemd says where. */
-	if (options->listen_count == 0 && !getenv("LISTEN_FDS"))
+	if (options->listen_count == 0 && (!getenv("LISTEN_FDS") || options->processes > 0))
 		return program_misuse(PROXY_NAME, "it needs --listen ADDRESS");
 	if (options->target_count == 0 && !options->original)
 		return program_misuse(PROXY_NAME, "it needs --target ADDRESS");

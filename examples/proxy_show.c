@@ -152,6 +152,12 @@ show_meter(struct proxy *proxy, enum proxy_form form, FILE *out)
 	free(text);
 }
 
+static void
+show_processes(struct proxy *proxy, enum proxy_form form, FILE *out)
+{
+	proxy_processes_show(proxy, form == PROXY_JSON, out);
+}
+
 static const struct {
 	const char *what;
 	void (*show)(struct proxy *proxy, enum proxy_form form, FILE *out);
@@ -160,6 +166,7 @@ static const struct {
 	{ "connections", show_connections, PROXY_JSON },
 	{ "targets", show_targets, PROXY_JSON },
 	{ "meter", show_meter, PROXY_OPENMETRICS },
+	{ "processes", show_processes, PROXY_JSON },
 };
 
 void
@@ -169,6 +176,15 @@ proxy_show(struct proxy *proxy, const char *what, const char *form, FILE *out)
 	enum proxy_form f = PROXY_TEXT;
 	size_t i;
 
+	if (proxy->is_master && strcmp(what, "connections") == 0) {
+		fprintf(out,
+			"error each process has connections of its own: ask at %s.PROCESS, and here "
+			"which there are (show processes)\n",
+			proxy->options->control);
+		return;
+	}
+	if (proxy->is_master)
+		proxy_processes_refresh(proxy);
 	while (f <= PROXY_OPENMETRICS && strcmp(form, forms[f]) != 0)
 		f++;
 	for (i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
@@ -179,7 +195,7 @@ proxy_show(struct proxy *proxy, const char *what, const char *form, FILE *out)
 		return;
 	}
 	fprintf(out,
-		"error there is no '%s' to show as %s: connections, targets and meter are, as text or "
-		"json, and meter as openmetrics\n",
+		"error there is no '%s' to show as %s: connections, targets, meter and processes are, as "
+		"text or json, and meter as openmetrics\n",
 		what, form);
 }

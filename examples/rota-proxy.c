@@ -23,7 +23,7 @@
 
 static const char help[] =
 	"usage: rota-proxy --listen ADDRESS... --target ADDRESS... [OPTION]...\n"
-	"       rota-proxy ctl PATH show connections|targets|meter [--json|--openmetrics]\n"
+	"       rota-proxy ctl PATH show connections|targets|meter|processes [--json|--openmetrics]\n"
 	"       rota-proxy ctl PATH drain | close ID\n"
 	"       rota-proxy --help | --version\n"
 	"\n"
@@ -48,6 +48,7 @@ static const char help[] =
 	"  --control PATH        a unix socket for rota-proxy ctl, in a directory that is yours alone\n"
 	"  --takeover PATH       a unix socket, in such a directory, at which this process takes over\n"
 	"                        from the one that serves, and the next one from this\n"
+	"  --processes N         so many of them serve; SIGHUP exchanges them for new ones [this one]\n"
 	"  --tls-cert FILE       clients come with TLS: a certificate and its chain, in PEM; several are\n"
 	"                        chosen from by the name that a client asks for\n"
 	"  --tls-key FILE        the private key of the certificate in the same place\n"
@@ -203,7 +204,8 @@ proxy_drain(struct program *program)
 {
 	struct proxy *proxy = rota_container_of(program, struct proxy, program);
 
-	proxy_takeover_drain(proxy);
+	if (!proxy->process)
+		proxy_takeover_drain(proxy);
 	if (rota_drain(program->ctx, proxy->options->drain, proxy_drained, proxy) < 0)
 		rota_context_stop(program->ctx);
 }
@@ -211,7 +213,11 @@ proxy_drain(struct program *program)
 static void
 proxy_turn(struct program *program)
 {
-	proxy_log_turn(&rota_container_of(program, struct proxy, program)->log, program->ctx);
+	struct proxy *proxy = rota_container_of(program, struct proxy, program);
+
+	proxy_log_turn(&proxy->log, program->ctx);
+	if (proxy->process)
+		proxy_processes_turn(proxy);
 }
 
 /* After program_open, which has raised the limit of descriptors. */
@@ -229,9 +235,20 @@ proxy_limit(struct proxy *proxy)
 }
 
 static int
+open_program(struct proxy *proxy)
+{
+	int status = proxy->process
+		? program_prefork_open(&proxy->program, PROXY_NAME, proxy_drain, proxy->process)
+		: program_open(&proxy->program, PROXY_NAME, proxy_drain);
+
+	proxy->program.quiet = proxy->process;
+	return status;
+}
+
+int
 proxy_run(struct proxy *proxy)
 {
-	int status = program_open(&proxy->program, PROXY_NAME, proxy_drain);
+	int status = open_program(proxy);
 
 	if (status != 0)
 		return status;
@@ -249,7 +266,8 @@ proxy_run(struct proxy *proxy)
 	if (status == 0 && proxy->options->control)
 		status = proxy_control_open(proxy);
 	if (status == 0)
-		status = proxy_takeover_serve(proxy);
+		status =
+			proxy->process ? proxy_processes_ready(proxy) : proxy_takeover_serve(proxy);
 	if (status == 0)
 		status = program_run(&proxy->program);
 	proxy_takeover_close(proxy);
@@ -276,5 +294,5 @@ main(int argc, char **argv)
 		return status;
 	proxy_log_init(&proxy.log, STDOUT_FILENO);
 	proxy_targets_init(&proxy.targets, &options);
-	return proxy_run(&proxy);
+	return options.processes > 0 ? proxy_processes_run(&proxy, &options) : proxy_run(&proxy);
 }
