@@ -8,9 +8,12 @@
 #include "echo.h"
 #include "program_prefork.h"
 
+#define PREFORK_DRAIN (30 * ROTA_SECOND)
+
 struct server {
 	struct program program;
 	const struct echo_server_options *options;
+	struct rota_process *process;                    /* NULL: it is the only one */
 	struct rota_tls_config *tls;                     /* NULL: none */
 	struct rota_listener *listeners[ECHO_LISTENERS]; /* NULL once closed */
 };
@@ -96,6 +99,10 @@ server_drain(struct program *program)
 	struct server *server = rota_container_of(program, struct server, program);
 	size_t i;
 
+	/* Who is served may go on for a while, as new ones are served by another process. */
+	if (server->process && rota_process_is_replaced(server->process) &&
+		rota_drain(program->ctx, PREFORK_DRAIN, NULL, NULL) == 0)
+		return;
 	for (i = 0; i < ECHO_LISTENERS; i++) {
 		if (server->listeners[i])
 			rota_listener_close(server->listeners[i]);
@@ -127,8 +134,9 @@ server_listen(struct server *server)
 
 /* From program_open on. */
 static int
-serve(struct server *server, struct rota_process *process)
+serve(struct server *server)
 {
+	struct rota_process *process = server->process;
 	int status = server_listen(server);
 
 	if (status == 0 && process && server->tls)
@@ -160,7 +168,8 @@ serve_in_process(struct program_prefork *prefork, struct rota_process *process)
 		return status;
 	options.count = program_prefork_addresses(process, options.addresses);
 	server.program.quiet = true;
-	return serve(&server, process);
+	server.process = process;
+	return serve(&server);
 }
 
 static int
@@ -168,8 +177,7 @@ serve_in_processes(const struct echo_server_options *options)
 {
 	static struct servers servers;
 
-	program_prefork_init(&servers.prefork, &servers.program, options->processes,
-		30 * ROTA_SECOND);
+	program_prefork_init(&servers.prefork, &servers.program, options->processes, PREFORK_DRAIN);
 	servers.options = options;
 	servers.prefork.run = serve_in_process;
 	servers.prefork.addresses = options->addresses;
@@ -186,5 +194,5 @@ echo_serve(const struct echo_server_options *options)
 	if (options->processes > 0)
 		return serve_in_processes(options);
 	status = program_open(&server.program, ECHO_NAME, server_drain);
-	return status != 0 ? status : serve(&server, NULL);
+	return status != 0 ? status : serve(&server);
 }

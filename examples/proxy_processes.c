@@ -88,6 +88,10 @@ run(struct program_prefork *prefork, struct rota_process *process)
 		control_path(options, getpid(), path, sizeof(path));
 		options->control = path;
 	}
+	/* What the master has there are sums of others. */
+	memset(&proxy->targets, 0, sizeof(proxy->targets));
+	proxy_targets_init(&proxy->targets, options);
+	proxy->meter = (struct rota_meter)ROTA_METER_INIT;
 	proxy->process = process;
 	proxy->is_master = false;
 	proxy->control = NULL;

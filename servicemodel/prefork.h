@@ -42,8 +42,8 @@ enum rota__prefork_word {
 
 struct rota__prefork_message {
 	uint32_t word;
-	uint32_t unused;
-	rota_time timeout; /* of a drain */
+	uint32_t is_replaced; /* of a drain */
+	rota_time timeout;
 	unsigned char keys[ROTA_TLS_TICKET_KEYS];
 };
 
@@ -152,7 +152,8 @@ int rota__prefork_listening(const struct rota_prefork *prefork,
 int rota__prefork_fork(struct rota_prefork *prefork, unsigned index, unsigned generation,
 	struct rota__prefork_process **ret_process);
 /* Has it drain; it is killed the grace after timeout. For one that drains: if that is sooner. */
-void rota__prefork_tell_drain(struct rota__prefork_process *process, rota_time timeout);
+void rota__prefork_tell_drain(struct rota__prefork_process *process, rota_time timeout,
+	bool is_replaced);
 void rota__prefork_tell_tickets(struct rota__prefork_process *process);
 /* Kills it and waits for its end, of which nobody is told. Not in its own handlers. */
 void rota__prefork_destroy(struct rota__prefork_process *process);

@@ -38,6 +38,7 @@ struct rota_process {
 	struct rota_timer deadline; /* always running */
 	bool is_ready;
 	bool is_told; /* that it drains */
+	bool is_replaced;
 	rota_process_drain_fn *on_drain;
 	void *userdata;
 	struct rota_link configs;
@@ -166,6 +167,7 @@ on_control(struct rota_context *ctx, struct rota_target *target, unsigned events
 	} else if (n == (ssize_t)sizeof message && message.word == ROTA__PREFORK_TICKETS) {
 		take_keys(process, message.keys);
 	} else if (n == (ssize_t)sizeof message && message.word == ROTA__PREFORK_DRAIN) {
+		process->is_replaced = message.is_replaced != 0 && !process->is_told;
 		tell_drain(process, message.timeout < 0 ? 0 : message.timeout);
 	}
 	explicit_bzero(&message, sizeof message);
@@ -280,6 +282,12 @@ rota_process_on_drain(struct rota_process *process, rota_process_drain_fn *on_dr
 {
 	process->on_drain = on_drain;
 	process->userdata = userdata;
+}
+
+bool
+rota_process_is_replaced(const struct rota_process *process)
+{
+	return process->is_replaced;
 }
 
 struct rota_service_meter *

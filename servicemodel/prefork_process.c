@@ -106,8 +106,13 @@ rota__prefork_tell_tickets(struct rota__prefork_process *process)
 }
 
 void
-rota__prefork_tell_drain(struct rota__prefork_process *process, rota_time timeout)
+rota__prefork_tell_drain(struct rota__prefork_process *process, rota_time timeout, bool is_replaced)
 {
+	const struct rota__prefork_message message = {
+		.word = ROTA__PREFORK_DRAIN,
+		.is_replaced = is_replaced,
+		.timeout = timeout,
+	};
 	struct rota_prefork *prefork = process->prefork;
 	rota_time now = rota_context_now(prefork->ctx);
 	rota_time until =
@@ -122,8 +127,7 @@ rota__prefork_tell_drain(struct rota__prefork_process *process, rota_time timeou
 	process->state = ROTA_PREFORK_DRAINING;
 	if (process->cause == ROTA_PREFORK_DIED)
 		process->cause = ROTA_PREFORK_DRAINED;
-	send_message(process,
-		&(struct rota__prefork_message){ .word = ROTA__PREFORK_DRAIN, .timeout = timeout });
+	send_message(process, &message);
 	/* The end alone says it too, should there be no room for the message. */
 	(void)prefork->sys->shutdown(process->control.fd, SHUT_WR);
 	(void)rota_timer_start_at(prefork->ctx, &process->timer, until);

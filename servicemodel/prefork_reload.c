@@ -17,7 +17,7 @@ abandon(struct rota_prefork *prefork, rota_time timeout)
 
 		if (slot->next != NULL) {
 			slot->draining++;
-			rota__prefork_tell_drain(slot->next, timeout);
+			rota__prefork_tell_drain(slot->next, timeout, !prefork->is_draining);
 			slot->next = NULL;
 		}
 		if (prefork->is_draining)
@@ -54,7 +54,7 @@ take_over(struct rota_prefork *prefork)
 		if (before == NULL)
 			continue;
 		slot->draining++;
-		rota__prefork_tell_drain(before, prefork->options.drain_timeout);
+		rota__prefork_tell_drain(before, prefork->options.drain_timeout, true);
 	}
 }
 
@@ -158,6 +158,7 @@ rota_prefork_drain(struct rota_prefork *prefork, rota_time timeout,
 	rota_prefork_drained_fn *on_drained, void *userdata)
 {
 	bool was_reloading = prefork->is_reloading;
+	struct rota_link *link;
 
 	if (prefork->is_draining || prefork->ctx == NULL)
 		return -EALREADY;
@@ -169,11 +170,12 @@ rota_prefork_drain(struct rota_prefork *prefork, rota_time timeout,
 	rota__prefork_close_all(prefork);
 	abandon(prefork, timeout);
 	prefork->is_reloading = was_reloading; /* its end is still to be told */
-	for (struct rota_link *link = prefork->processes.next; link != &prefork->processes;
-		link = link->next)
-		rota__prefork_tell_drain(rota_container_of(link, struct rota__prefork_process,
-						 link),
-			timeout);
+	for (link = prefork->processes.next; link != &prefork->processes; link = link->next) {
+		struct rota__prefork_process *process =
+			rota_container_of(link, struct rota__prefork_process, link);
+
+		rota__prefork_tell_drain(process, timeout, false);
+	}
 	rota__prefork_look_drained(prefork);
 	return 0;
 }

@@ -289,6 +289,12 @@ ROTA_API void rota_process_on_drain(struct rota_process *process, rota_process_d
 	void *userdata);
 
 /*
+ * Whether it drains for there is another process that serves in its place: then whoever it has may
+ * take the time that there is. Otherwise all come to an end, or nothing is told yet.
+ */
+ROTA_API bool rota_process_is_replaced(const struct rota_process *process);
+
+/*
  * Where the process counts, in memory that the master reads: for rota_service_options.meter, for
  * rota_context_set_meter, and options.counters numbers of its own, NULL when that is 0. They begin
  * at 0.
