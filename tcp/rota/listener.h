@@ -76,8 +76,8 @@ struct rota_listener_options {
 /*
  * Listens on an address given as text (<rota/address.h>), or parsed. options, NULL for the
  * defaults, are copied. A unix path whose socket nobody listens on any more is replaced; the path
- * is removed when the listener closes (but see rota_listener_own_path). For fd:N the descriptor becomes the library's, on success
- * only.
+ * is removed when the listener closes (but see rota_listener_own_path). For fd:N the descriptor
+ * becomes the library's, on success only.
  *
  * Returns 0; an error of rota_address_parse; -EINVAL for options that make no sense, an fd:N that
  * does not listen, or a unix socket without a name (to which the kernel would give one that anybody
@@ -93,7 +93,8 @@ ROTA_API int rota_listen_address(struct rota_context *ctx, const struct rota_add
 
 /*
  * Stops accepting; its descriptor is closed before this returns, so connections in the backlog are
- * reset, unless another process has the socket too. Streams that were accepted are not touched. on_close follows. Idempotent.
+ * reset, unless another process has the socket too. Streams that were accepted are not touched.
+ * on_close follows. Idempotent.
  */
 ROTA_API void rota_listener_close(struct rota_listener *listener);
 
