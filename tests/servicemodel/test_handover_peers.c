@@ -24,6 +24,8 @@
 
 #define ASK "rota-takeover 1 ask"
 #define READY "rota-takeover 1 ready"
+/* longer than any packet that is one */
+#define LONG ASK " " ASK " " ASK " " ASK " " ASK
 
 /* New processes */
 
@@ -75,10 +77,14 @@ started(struct rota_context *ctx, const struct handing *old)
 static void
 handover__peer_says_something_else__is_told_and_serves_the_next(void **state)
 {
-	static const char *const texts[] = { "x", "rota-takeover 1 as", ASK "\n", READY,
+	static const char *const texts[] = {
+		"x",
+		"rota-takeover 1 as",
+		ASK "\n",
+		READY,
 		"rota-takeover 2 ask",
-		"rota-takeover 1 ask rota-takeover 1 ask rota-takeover 1 ask "
-		"rota-takeover 1 ask" };
+		LONG,
+	};
 	struct rota_context *ctx = context_of(state);
 	struct handing old;
 	int fd;
