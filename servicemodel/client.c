@@ -329,7 +329,7 @@ rota_client_notify(struct rota_client *client, const void *bytes, size_t len)
 		return -ENOTSUP;
 	if (!rota__client_is_alive(client) || client->is_draining)
 		return -ECANCELED;
-	if (len > SIZE_MAX - sizeof head)
+	if (len > ROTA_FRAMING_MOST)
 		return -EMSGSIZE;
 	for (size_t i = 0; i < client->connections_count; i++) {
 		client->turn = (client->turn + 1) % client->connections_count;

@@ -248,8 +248,6 @@ check_fits(const struct rota_client *client, const void *bytes, size_t len)
 	bool has_head = client->options.order == ROTA_DIALOG_BY_ID;
 	struct rota_framing_around around;
 
-	if (has_head && len > SIZE_MAX - ROTA__LONG_HEAD)
-		return -EMSGSIZE;
 	return rota_framing_wrap(&client->options.framing, has_head ? NULL : bytes,
 		has_head ? len + ROTA__LONG_HEAD : len, &around);
 }
@@ -295,6 +293,8 @@ rota_call(struct rota_client *client, struct rota_call *call, const void *bytes,
 		return -ECANCELED;
 	if (call->on_done == NULL || timeout < 0)
 		return -EINVAL;
+	if (len > ROTA_FRAMING_MOST)
+		return -EMSGSIZE;
 	call->client = client;
 	call->bytes = bytes;
 	call->len = len;

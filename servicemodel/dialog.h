@@ -3,7 +3,8 @@
  * A dialog inside: what its files share.
  *
  *   dialog.c          dialogs: as a protocol of a service
- *   dialog_request.c  requests: taken, found, replied to, cancelled
+ *   dialog_reply.c    replies and refusals
+ *   dialog_request.c  requests: taken, found, cancelled, and given back
  *
  * A request that is replied to in on_request is in no list and no table. One that is not is in its
  * session's list and, by id, in its table, until it is over; with a reply that has to wait it is in
@@ -98,20 +99,32 @@ struct rota_request *rota__request_find(const struct rota__asked *asked, uint32_
 /* on_cancel, if nobody has replied; it is over. */
 void rota__request_cancel(struct rota_request *request, enum rota_cancel why);
 
+/* It is over. Who calls the program with it gives it back. */
+void rota__request_end(struct rota_request *request);
+
+/* Gives back one that is over, or was never given to the program. */
+void rota__request_put(struct rota__dialog *dialog, struct rota_request *request);
+
+void rota__request_stop_time(struct rota_request *request);
+
 /* All of a session are over: cancelled, or, in a forked child, forgotten. */
 void rota__requests_end(struct rota_session *session, bool is_told);
-
-/* Replies that wait go out as far as there is room. */
-void rota__requests_flush(struct rota_session *session);
 
 /* Holds the session back, or closes it, if that is due. */
 void rota__asked_look(struct rota_session *session);
 
+/* Frees requests in the pool. */
+void rota__dialog_empty_pool(struct rota__dialog *dialog);
+
+/* dialog_reply.c */
+
+/* Replies that wait go out as far as there is room. */
+void rota__requests_flush(struct rota_session *session);
+
+/* dialog.c */
+
 /* A frame by id: a head, which is complete, and a body. As rota_stream_send_parts. */
 int rota__dialog_send(struct rota_session *session, unsigned kind, uint32_t id,
 	const struct iovec *parts, size_t count);
-
-/* Frees requests in the pool. */
-void rota__dialog_empty_pool(struct rota__dialog *dialog);
 
 #endif
