@@ -1,0 +1,639 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How clients end: drained, freed (in each handler too), with their context, in a forked child; the
+ * blocking call; failing allocations and system calls; and that a steady state allocates nothing.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rota/errors.h>
+
+#include "desk.h"
+#include "faulty_allocator.h"
+#include "forking.h"
+#include "scenario_tls.h"
+#include "sim_context.h"
+
+/* Freed */
+
+static void
+free__with_calls__cancels_each_before_it_returns(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct rota_client *client;
+	struct ask asks[3];
+	struct desk desk;
+
+	desk_init(&desk, ROTA_DIALOG_BY_ID);
+	desk_open(ctx, &desk, NULL);
+	client = desk_connect(ctx, &desk);
+	for (int i = 0; i < 3; i++)
+		ask_make(client, &asks[i], "k");
+	assert_int_equal(rota_call_cancel(&asks[1].call), 0);
+	rota_client_free(client);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(asks[i].told, 1);
+		assert_int_equal(asks[i].outcome, ROTA_CALL_CANCELLED);
+	}
+	rota_client_free(NULL);
+	desk_close(ctx, &desk);
+}
+
+enum way {
+	WAY_FREE,
+	WAY_DRAIN,
+	WAY_CANCEL_ALL,
+	WAY_CALL,
+	WAY_WAIT,
+	WAYS,
+};
+
+struct scene {
+	struct rota_context *ctx;
+	struct rota_client *client;
+	struct desk desk;
+	struct ask asks[4];
+	enum way way;
+	int done;
+};
+
+/* Each thing that may be done to a client, in a handler of its own. */
+static void
+do_it(struct scene *scene)
+{
+	struct rota_reply reply = { NULL, 0, 0, ROTA_CALL_REPLIED, 0, "" };
+	struct ask *extra;
+
+	if (scene->done++ > 0)
+		return;
+	switch (scene->way) {
+	case WAY_FREE:
+		rota_client_free(scene->client);
+		scene->client = NULL;
+		break;
+	case WAY_DRAIN:
+		assert_int_equal(rota_client_drain(scene->client, NULL, NULL), 0);
+		break;
+	case WAY_CANCEL_ALL:
+		for (int i = 0; i < 4; i++)
+			(void)rota_call_cancel(&scene->asks[i].call);
+		break;
+	case WAY_CALL:
+		extra = &scene->asks[3];
+		if (!rota_call_is_running(&extra->call))
+			assert_int_equal(ask_call(scene->client, extra), 0);
+		break;
+	default:
+		assert_int_equal(rota_call_wait(scene->client, "e", 1, 0, &reply), -EDEADLK);
+		break;
+	}
+}
+
+static void
+act_on_done(struct ask *ask)
+{
+	do_it(ask->userdata);
+}
+
+static void
+act_on_state(struct rota_client *client, size_t index, const struct rota_close_info *why,
+	void *userdata)
+{
+	struct scene *scene = userdata;
+
+	(void)client;
+	(void)index;
+	if (scene->client != NULL && (why != NULL) == (scene->asks[0].body[0] == 'x'))
+		do_it(scene);
+}
+
+static void
+act_on_notice(struct rota_client *client, const void *bytes, size_t len, void *userdata)
+{
+	(void)client;
+	(void)bytes;
+	(void)len;
+	do_it(userdata);
+}
+
+static const struct rota_client_handlers acts_on_state = { .on_state = act_on_state };
+static const struct rota_client_handlers acts_on_notice = { .on_notice = act_on_notice };
+
+static void
+run_scene(struct rota_context *ctx, enum way way, const char *letter,
+	const struct rota_client_handlers *handlers)
+{
+	struct scene *scene = calloc(1, sizeof *scene);
+	struct rota_client_options options;
+	const char *targets[2];
+
+	assert_non_null(scene);
+	scene->ctx = ctx;
+	scene->way = way;
+	desk_init(&scene->desk, ROTA_DIALOG_BY_ID);
+	desk_open(ctx, &scene->desk, NULL);
+	options = desk_client(ROTA_DIALOG_BY_ID, targets, scene->desk.address);
+	options.handlers = handlers;
+	options.userdata = scene;
+	assert_int_equal(rota_client_new(ctx, &options, &scene->client), 0);
+	for (int i = 0; i < 4; i++) {
+		ask_init(&scene->asks[i], i < 3 ? letter : "e");
+		if (handlers == NULL)
+			scene->asks[i].act = act_on_done;
+		scene->asks[i].userdata = scene;
+	}
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ask_call(scene->client, &scene->asks[i]), 0);
+	spin(ctx, 10);
+	if (scene->desk.last != NULL && handlers == &acts_on_notice)
+		(void)rota_dialog_notify(scene->desk.last, "n", 1);
+	for (int i = 0; i < 40; i++)
+		spin(ctx, 1), sim_advance(ctx, 50 * ROTA_MILLISECOND);
+	assert_true(scene->done > 0);
+	rota_client_free(scene->client);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(scene->asks[i].told, 1);
+	desk_close(ctx, &scene->desk);
+	free(scene);
+}
+
+static void
+handlers__whatever_they_do_to_their_client__work(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+
+	for (int way = 0; way < WAYS; way++) {
+		run_scene(ctx, (enum way)way, "e", NULL);
+		run_scene(ctx, (enum way)way, "r", NULL);
+		run_scene(ctx, (enum way)way, "x", NULL);
+		run_scene(ctx, (enum way)way, "c", NULL);
+		run_scene(ctx, (enum way)way, "e", &acts_on_state);
+		run_scene(ctx, (enum way)way, "x", &acts_on_state);
+		run_scene(ctx, (enum way)way, "e", &acts_on_notice);
+	}
+}
+
+/* Drained */
+
+static void
+note_drained(struct rota_client *client, void *userdata)
+{
+	(void)client;
+	(*(int *)userdata)++;
+}
+
+static void
+drain__with_calls__finishes_them_and_takes_no_more(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct rota_client *client;
+	struct ask asks[2];
+	struct desk desk;
+	int drained = 0;
+
+	desk_init(&desk, ROTA_DIALOG_BY_ID);
+	desk_open(ctx, &desk, NULL);
+	client = desk_connect(ctx, &desk);
+	ask_make(client, &asks[0], "k");
+	wait_for_size(ctx, &desk.kept_count, 1);
+	assert_int_equal(rota_client_drain(client, note_drained, &drained), 0);
+	assert_int_equal(rota_client_drain(client, note_drained, &drained), -EALREADY);
+	ask_init(&asks[1], "e");
+	assert_int_equal(ask_call(client, &asks[1]), -ECANCELED);
+	spin(ctx, 5);
+	assert_int_equal(drained, 0);
+	desk_reply(&desk, 0, "");
+	ask_expect(ctx, &asks[0], ROTA_CALL_REPLIED);
+	wait_for(ctx, &drained, 1);
+	assert_int_equal(desk.closed, 1);
+	assert_int_equal(desk.reason, ROTA_REASON_CLEAN);
+	spin(ctx, 3);
+	assert_int_equal(drained, 1);
+	rota_client_free(client);
+	desk_close(ctx, &desk);
+}
+
+static void
+drain__with_nothing_to_do__is_told_in_a_turn(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct rota_client_options options;
+	struct rota_client *client;
+	const char *targets[2];
+	int drained = 0;
+
+	options = desk_client(ROTA_DIALOG_BY_ID, targets, "127.0.0.1:1");
+	assert_int_equal(rota_client_new(ctx, &options, &client), 0);
+	assert_int_equal(rota_client_drain(client, note_drained, &drained), 0);
+	assert_int_equal(drained, 0);
+	spin(ctx, 1);
+	assert_int_equal(drained, 1);
+	rota_client_free(client);
+}
+
+/* Servers that drain under load */
+
+struct load {
+	struct rota_client *client;
+	struct ask asks[64];
+	int made;
+	int outcomes[ROTA_OUTCOME_COUNT];
+};
+
+static void
+goes_on(struct ask *ask)
+{
+	struct load *load = ask->userdata;
+
+	load->outcomes[ask->outcome]++;
+	if (load->made < 20000) {
+		load->made++;
+		assert_int_equal(ask_call(load->client, ask), 0);
+	}
+}
+
+static void
+drain__of_servers_under_load__loses_no_call(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct load *load = calloc(1, sizeof *load);
+	struct rota_client_options options;
+	const char *targets[3] = { 0 };
+	struct desk desks[2];
+
+	assert_non_null(load);
+	for (int i = 0; i < 2; i++) {
+		desk_init(&desks[i], ROTA_DIALOG_BY_ID);
+		desk_open(ctx, &desks[i], NULL);
+	}
+	options = desk_client(ROTA_DIALOG_BY_ID, targets, desks[0].address);
+	targets[1] = desks[1].address;
+	options.connections = 2;
+	options.retry_percent = options.retry_reserve = 0;
+	assert_int_equal(rota_client_new(ctx, &options, &load->client), 0);
+	for (int i = 0; i < 64; i++) {
+		ask_init(&load->asks[i], "e");
+		load->asks[i].act = goes_on;
+		load->asks[i].userdata = load;
+		load->made++;
+		assert_int_equal(ask_call(load->client, &load->asks[i]), 0);
+	}
+	/* A server after the other is replaced by one at the same address. */
+	for (int i = 0; rota_client_running(load->client) > 0; i++) {
+		struct desk *desk = &desks[i % 2];
+		char address[ROTA_ADDRESS_TEXT];
+
+		spin(ctx, 20);
+		memcpy(address, desk->address, sizeof address);
+		assert_int_equal(rota_service_drain(desk->service, ROTA_NEVER, NULL, NULL), 0);
+		while (rota_service_sessions(desk->service) > 0)
+			spin(ctx, 1);
+		desk_close(ctx, desk);
+		desk_init(desk, ROTA_DIALOG_BY_ID);
+		desk_open(ctx, desk, address);
+		assert_true(i < 10000);
+	}
+	assert_int_equal(load->outcomes[ROTA_CALL_REPLIED], load->made);
+	assert_int_equal(load->made, 20000);
+	rota_client_free(load->client);
+	desk_close(ctx, &desks[0]);
+	desk_close(ctx, &desks[1]);
+	free(load);
+}
+
+/* With the context */
+
+static void
+context_free__with_calls__tells_each_and_the_client_may_be_freed_after(void **state)
+{
+	struct fixture *fixture = *state;
+	struct rota_context *ctx = fixture->ctx;
+	struct rota_client_options options;
+	struct rota_client *clients[2];
+	char down[ROTA_ADDRESS_TEXT];
+	const char *targets[2];
+	struct ask asks[4];
+	struct desk desk;
+
+	desk_init(&desk, ROTA_DIALOG_BY_ID);
+	desk_open(ctx, &desk, NULL);
+	clients[0] = desk_connect(ctx, &desk);
+	raw_unused_address(down);
+	options = desk_client(ROTA_DIALOG_BY_ID, targets, down);
+	assert_int_equal(rota_client_new(ctx, &options, &clients[1]), 0);
+	ask_make(clients[0], &asks[0], "k");
+	ask_init(&asks[1], "k");
+	asks[1].call.is_safe = true;
+	assert_int_equal(ask_call(clients[0], &asks[1]), 0);
+	wait_for_size(ctx, &desk.kept_count, 2);
+	ask_make(clients[1], &asks[2], "e");
+	ask_init(&asks[3], "e");
+	asks[3].call.timeout = ROTA_SECOND;
+	assert_int_equal(ask_call(clients[1], &asks[3]), 0);
+	spin(ctx, 3);
+	assert_int_equal(rota_context_free(ctx), 0);
+	fixture->ctx = NULL;
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(asks[i].told, 1);
+	assert_int_equal(asks[0].outcome, ROTA_CALL_LOST);
+	assert_int_equal(asks[2].outcome, ROTA_CALL_CANCELLED);
+	assert_int_equal(asks[3].outcome, ROTA_CALL_CANCELLED);
+	assert_int_equal(desk.cancelled[ROTA_CANCEL_CLOSED], 2);
+	assert_null(rota_client_context(clients[0]));
+	assert_int_equal(ask_call(clients[0], &asks[0]), -ECANCELED);
+	assert_int_equal(rota_client_drain(clients[0], NULL, NULL), -ECANCELED);
+	rota_client_free(clients[0]);
+	rota_client_free(clients[1]);
+	rota_service_free(desk.service);
+}
+
+struct family {
+	struct desk desk;
+	struct rota_client *client;
+	struct ask asks[2];
+};
+
+static bool
+in_child(struct fixture *fixture, void *argument)
+{
+	struct rota_context *ctx = fixture->ctx;
+	struct family *family = argument;
+	struct ask *asks = family->asks;
+
+	CHECK(rota_context_forked(ctx, 0) == 0);
+	CHECK(asks[0].told == 0);
+	for (int i = 0; i < 3; i++)
+		CHECK(rota_dispatch_once(ctx, 0, NULL) >= 0);
+	CHECK(asks[0].told == 1);
+	CHECK(asks[0].outcome == ROTA_CALL_LOST);
+	/* What may be done twice is begun anew, on a connection of its own. */
+	CHECK(asks[1].told == 0);
+	CHECK(rota_client_meter(family->client)->retries == 1);
+	CHECK(rota_client_meter(family->client)->connects == 2);
+	rota_client_free(family->client);
+	CHECK(asks[1].told == 1);
+	rota_service_free(family->desk.service);
+	return true;
+}
+
+static void
+fork__child__loses_its_parents_calls_and_makes_its_own(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct family family;
+	struct child child;
+
+	desk_init(&family.desk, ROTA_DIALOG_BY_ID);
+	desk_open(ctx, &family.desk, NULL);
+	family.client = desk_connect(ctx, &family.desk);
+	ask_make(family.client, &family.asks[0], "k");
+	ask_init(&family.asks[1], "k");
+	family.asks[1].call.is_safe = true;
+	assert_int_equal(ask_call(family.client, &family.asks[1]), 0);
+	wait_for_size(ctx, &family.desk.kept_count, 2);
+	child = fork_child(*state, in_child, &family);
+	desk_reply_all(&family.desk, "still here");
+	for (int i = 0; i < 2; i++) {
+		ask_expect(ctx, &family.asks[i], ROTA_CALL_REPLIED);
+		assert_string_equal(family.asks[i].reply, "still here");
+	}
+	release_child(child);
+	rota_client_free(family.client);
+	family.desk.kept_count = 0;
+	rota_service_free(family.desk.service);
+	spin(ctx, 3);
+}
+
+/* Waiting */
+
+static void
+wait__for_a_reply__has_it(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct rota_client *client;
+	char bytes[4];
+	struct rota_reply reply = { .bytes = bytes, .size = sizeof bytes };
+	struct desk desk;
+
+	desk_init(&desk, ROTA_DIALOG_BY_ID);
+	desk_open(ctx, &desk, NULL);
+	client = desk_connect(ctx, &desk);
+	assert_int_equal(rota_call_wait(client, "e123", 4, 0, &reply), 0);
+	assert_int_equal(reply.len, 4);
+	assert_memory_equal(bytes, "e123", 4);
+	assert_int_equal(rota_call_wait(client, "e1234", 5, 0, &reply), -EMSGSIZE);
+	assert_int_equal(reply.len, 5);
+	assert_int_equal(reply.outcome, ROTA_CALL_REPLIED);
+	assert_int_equal(rota_call_wait(client, "r1", 2, 0, &reply), -ROTA_EREFUSED);
+	assert_int_equal(reply.code, 300);
+	assert_string_equal(reply.text, "r1");
+	assert_int_equal(rota_call_wait(client, "x", 1, 0, &reply), -ROTA_ELOST);
+	assert_int_equal(rota_call_wait(client, "k", 1, ROTA_SECOND, &reply), -ETIMEDOUT);
+	assert_int_equal(reply.outcome, ROTA_CALL_TIMED_OUT);
+	assert_int_equal(rota_call_wait(client, "e", 1, -1, &reply), -EINVAL);
+	assert_int_equal(rota_client_running(client), 0);
+	rota_client_free(client);
+	desk_close(ctx, &desk);
+}
+
+static void
+stops(struct desk *desk, struct rota_request *request)
+{
+	desk->kept[desk->kept_count++] = request;
+	rota_context_stop(rota_service_context(desk->service));
+}
+
+static void
+wait__stopped_or_the_client_freed__ends(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct rota_reply reply = { .bytes = NULL };
+	struct rota_client *client;
+	struct desk desk;
+
+	desk_init(&desk, ROTA_DIALOG_BY_ID);
+	desk_open(ctx, &desk, NULL);
+	client = desk_connect(ctx, &desk);
+	desk.act = stops;
+	assert_int_equal(rota_call_wait(client, "e", 1, 0, &reply), -ROTA_ESTOPPED);
+	assert_int_equal(rota_client_running(client), 0);
+	assert_int_equal(rota_client_meter(client)->outcomes[ROTA_CALL_CANCELLED], 1);
+	wait_for(ctx, &desk.cancelled[ROTA_CANCEL_PEER], 1);
+	rota_client_free(client);
+	desk_close(ctx, &desk);
+}
+
+/* TLS */
+
+static void
+tls__calls__are_replied_to(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct rota_client_options options;
+	struct rota_client *client;
+	const char *targets[2];
+	struct ask asks[50];
+	struct desk desk;
+
+	desk_init(&desk, ROTA_DIALOG_BY_ID);
+	scenario_tls_open();
+	scenario_tls_prepare(&desk.options.listener.stream, true);
+	desk_open(ctx, &desk, NULL);
+	options = desk_client(ROTA_DIALOG_BY_ID, targets, desk.address);
+	scenario_tls_prepare(&options.stream, false);
+	assert_int_equal(rota_client_new(ctx, &options, &client), 0);
+	scenario_tls_close();
+	for (int i = 0; i < 50; i++)
+		ask_make(client, &asks[i], i % 2 == 0 ? "e" : "k");
+	wait_for_size(ctx, &desk.kept_count, 25);
+	desk_reply_all(&desk, "later");
+	for (int i = 0; i < 50; i++)
+		ask_expect(ctx, &asks[i], ROTA_CALL_REPLIED);
+	rota_client_free(client);
+	desk_close(ctx, &desk);
+}
+
+/* Faults */
+
+static void
+fault_scenario(struct fixture *fixture)
+{
+	struct rota_context *ctx = fixture->ctx;
+	struct rota_client_options options;
+	struct rota_client *client = NULL;
+	const char *targets[2];
+	const char *letters[6] = { "e", "k", "r", "e", "k", "e" };
+	struct ask asks[6];
+	struct desk desk;
+	int made = 0;
+	int told = 0;
+
+	desk_init(&desk, ROTA_DIALOG_BY_ID);
+	lift_fault();
+	desk_open(ctx, &desk, NULL);
+	options = desk_client(ROTA_DIALOG_BY_ID, targets, desk.address);
+	begin_fault();
+	if (rota_client_new(ctx, &options, &client) == 0) {
+		for (int i = 0; i < 6; i++) {
+			ask_init(&asks[i], letters[i]);
+			asks[i].call.is_safe = i % 2 == 0;
+			if (i == 3)
+				asks[i].call.timeout = ROTA_SECOND;
+			made += ask_call(client, &asks[i]) == 0;
+		}
+		for (int i = 0; i < 20; i++) {
+			spin(ctx, 1);
+			if (desk.kept_count > 0)
+				rota_request_refuse(desk.kept[--desk.kept_count], 300, "k");
+		}
+	}
+	lift_fault();
+	if (client != NULL) {
+		struct rota_reply reply = { .bytes = NULL };
+
+		/* What waits for a target that rests is not waited for here. */
+		assert_int_equal(rota_call_wait(client, "", 0, 0, &reply), 0);
+	}
+	rota_client_free(client);
+	for (int i = 0; client != NULL && i < 6; i++)
+		told += asks[i].told;
+	assert_int_equal(told, made);
+	desk_close(ctx, &desk);
+}
+
+static void
+faults__each_allocation_fails__each_call_has_one_outcome(void **state)
+{
+	(void)state;
+	with_failing_allocations(fault_scenario, false);
+}
+
+static void
+faults__each_system_call_fails__each_call_has_one_outcome(void **state)
+{
+	(void)state;
+	with_failing_calls(fault_scenario);
+}
+
+/* Memory */
+
+static void
+again(struct ask *ask)
+{
+	struct rota_client *client = ask->userdata;
+
+	if (ask->told < 200 && ask->body[0] != '\0')
+		assert_int_equal(ask_call(client, ask), 0);
+}
+
+static bool
+nothing_runs(struct rota_context *ctx, void *userdata)
+{
+	(void)ctx;
+	return rota_client_running(userdata) == 0;
+}
+
+static void
+run_round(struct rota_context *ctx, struct rota_client *client, struct desk *desk, struct ask *asks)
+{
+	for (int i = 0; i < 32; i++) {
+		ask_init(&asks[i], i % 4 == 0 ? "k" : "e");
+		asks[i].act = again;
+		asks[i].userdata = client;
+		if (i % 8 == 1)
+			asks[i].call.timeout = ROTA_MINUTE;
+		assert_int_equal(ask_call(client, &asks[i]), 0);
+	}
+	while (!nothing_runs(ctx, client)) {
+		spin(ctx, 1);
+		desk_reply_all(desk, "later");
+	}
+}
+
+static void
+memory__in_a_steady_state__is_not_allocated(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+
+	for (int order = 0; order < 2; order++) {
+		struct rota_client *client;
+		struct ask asks[32];
+		struct desk desk;
+
+		desk_init(&desk, (enum rota_dialog_order)order);
+		desk_open(ctx, &desk, NULL);
+		client = desk_connect(ctx, &desk);
+		run_round(ctx, client, &desk, asks);
+		faulty_allocator_reset();
+		run_round(ctx, client, &desk, asks);
+		assert_int_equal(faulty_allocator_calls(), 0);
+		assert_int_equal(rota_client_meter(client)->calls, 2 * 32 * 200 + 1);
+		rota_client_free(client);
+		desk_close(ctx, &desk);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		rig_test(free__with_calls__cancels_each_before_it_returns),
+		rig_test_simulated(handlers__whatever_they_do_to_their_client__work),
+		rig_test(drain__with_calls__finishes_them_and_takes_no_more),
+		rig_test(drain__with_nothing_to_do__is_told_in_a_turn),
+		rig_test_exact(drain__of_servers_under_load__loses_no_call),
+		rig_test(context_free__with_calls__tells_each_and_the_client_may_be_freed_after),
+		rig_test_exact(fork__child__loses_its_parents_calls_and_makes_its_own),
+		rig_test_simulated(wait__for_a_reply__has_it),
+		rig_test(wait__stopped_or_the_client_freed__ends),
+		rig_test(tls__calls__are_replied_to),
+		cmocka_unit_test(faults__each_allocation_fails__each_call_has_one_outcome),
+		cmocka_unit_test(faults__each_system_call_fails__each_call_has_one_outcome),
+		rig_test_exact(memory__in_a_steady_state__is_not_allocated),
+	};
+
+	faulty_allocator_install();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
