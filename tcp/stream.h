@@ -138,10 +138,12 @@ struct rota__chunk {
 	const void *released_bytes;
 	size_t released_len;
 	bool is_pipe;
+	bool is_common; /* of the size that spare ones have */
 };
 
 /* What waits to be written; there only while something does. */
 struct rota__output {
+	struct rota__output *next_spare;
 	struct rota__chunk *first;
 	struct rota__chunk *last;
 	size_t bytes;

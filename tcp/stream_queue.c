@@ -12,18 +12,92 @@
 
 #include "allocator.h"
 #include "pipe.h"
+#include "poison.h"
 
 #define CHUNK_BYTES ((size_t)4096)
 
 /* Most parts in one write. */
 #define WRITE_PARTS 16
 
+/* Most chunks, and outputs, that a context keeps for queues to come. */
+#define SPARES 16
+
+/* Spare memory is poisoned meanwhile, where the compiler can, as if it had been freed. */
+
+static struct rota__chunk *
+take_chunk(struct rota__tcp *tcp)
+{
+	struct rota__chunk *chunk = tcp->spare_chunks;
+
+	if (chunk == NULL)
+		return rota__malloc(sizeof *chunk + CHUNK_BYTES);
+	tcp->spare_chunks = chunk->next;
+	tcp->spare_chunk_count--;
+	rota__unpoison(chunk + 1, CHUNK_BYTES);
+	return chunk;
+}
+
+static void
+put_chunk(struct rota__tcp *tcp, struct rota__chunk *chunk)
+{
+	if (!chunk->is_common || tcp->spare_chunk_count == SPARES) {
+		rota__free(chunk);
+		return;
+	}
+	chunk->next = tcp->spare_chunks;
+	tcp->spare_chunks = chunk;
+	tcp->spare_chunk_count++;
+	rota__poison(chunk + 1, CHUNK_BYTES);
+}
+
+static struct rota__output *
+take_output(struct rota__tcp *tcp)
+{
+	struct rota__output *output = tcp->spare_outputs;
+
+	if (output == NULL)
+		return rota__malloc(sizeof *output);
+	tcp->spare_outputs = output->next_spare;
+	tcp->spare_output_count--;
+	return output;
+}
+
+static void
+put_output(struct rota__tcp *tcp, struct rota__output *output)
+{
+	if (output == NULL || tcp->spare_output_count == SPARES) {
+		rota__free(output);
+		return;
+	}
+	output->next_spare = tcp->spare_outputs;
+	tcp->spare_outputs = output;
+	tcp->spare_output_count++;
+}
+
+void
+rota__queue_free_spares(struct rota__tcp *tcp)
+{
+	while (tcp->spare_chunks != NULL) {
+		struct rota__chunk *chunk = tcp->spare_chunks;
+
+		tcp->spare_chunks = chunk->next;
+		rota__unpoison(chunk + 1, CHUNK_BYTES);
+		rota__free(chunk);
+	}
+	while (tcp->spare_outputs != NULL) {
+		struct rota__output *output = tcp->spare_outputs;
+
+		tcp->spare_outputs = output->next_spare;
+		rota__free(output);
+	}
+}
+
 static struct rota__output *
 output_of(struct rota_stream *stream)
 {
 	if (stream->output != NULL)
 		return stream->output;
-	stream->output = rota__malloc(sizeof *stream->output);
+	stream->output = take_output(rota__tcp(stream->ctx));
 	if (stream->output == NULL)
 		return NULL;
 	*stream->output = (struct rota__output){
@@ -42,7 +116,7 @@ free_empty_output(struct rota_stream *stream)
 {
 	if (stream->output == NULL || stream->output->first != NULL)
 		return;
-	rota__free(stream->output);
+	put_output(rota__tcp(stream->ctx), stream->output);
 	stream->output = NULL;
 }
 
@@ -59,7 +133,7 @@ rota__queue_free_chunks(struct rota_context *ctx, struct rota__chunk *chunk)
 		if (chunk->is_pipe) {
 			rota__pipe_put(ctx, rota__pipe_of(chunk));
 		} else if (chunk->release == NULL) {
-			rota__free(chunk);
+			put_chunk(tcp, chunk);
 		} else {
 			*tcp->released_end = chunk;
 			tcp->released_end = &chunk->next;
@@ -139,6 +213,16 @@ copy_parts(char *to, const struct iovec **parts, size_t *skip, size_t len)
 	}
 }
 
+static struct rota__chunk *
+new_chunk(struct rota__tcp *tcp, size_t room)
+{
+	if (room == CHUNK_BYTES)
+		return take_chunk(tcp);
+	return room <= SIZE_MAX - sizeof(struct rota__chunk)
+		? rota__malloc(sizeof(struct rota__chunk) + room)
+		: NULL;
+}
+
 int
 rota__queue_copy(struct rota_stream *stream, const struct iovec *parts, size_t len)
 {
@@ -153,8 +237,7 @@ rota__queue_copy(struct rota_stream *stream, const struct iovec *parts, size_t l
 	if (output == NULL)
 		return -ENOMEM;
 	if (rest > 0) {
-		chunk = rest <= SIZE_MAX - sizeof *chunk ? rota__malloc(sizeof *chunk + room)
-							 : NULL;
+		chunk = new_chunk(rota__tcp(stream->ctx), room);
 		if (chunk == NULL) {
 			free_empty_output(stream);
 			return -ENOMEM;
@@ -168,7 +251,10 @@ rota__queue_copy(struct rota_stream *stream, const struct iovec *parts, size_t l
 	}
 	if (chunk != NULL) {
 		*chunk = (struct rota__chunk){
-			.bytes = (char *)(chunk + 1), .len = rest, .room = room - rest
+			.bytes = (char *)(chunk + 1),
+			.len = rest,
+			.room = room - rest,
+			.is_common = room == CHUNK_BYTES,
 		};
 		copy_parts((char *)(chunk + 1), &parts, &skip, rest);
 		append_chunk(stream, chunk);
@@ -350,7 +436,7 @@ rota__queue_drop(struct rota_stream *stream)
 	struct rota__chunk *chunks = output != NULL ? output->first : NULL;
 
 	stream->output = NULL;
-	rota__free(output);
+	put_output(rota__tcp(stream->ctx), output);
 	rota__queue_free_chunks(stream->ctx, chunks);
 	return bytes;
 }

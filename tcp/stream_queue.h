@@ -33,6 +33,9 @@ int rota__queue_chunk(struct rota_stream *stream, struct rota__chunk *chunk);
 /* Disposes of a list of chunks. Their releases are due, and called by rota__output_release. */
 void rota__queue_free_chunks(struct rota_context *ctx, struct rota__chunk *chunk);
 
+/* Frees what is kept for queues to come. */
+void rota__queue_free_spares(struct rota__tcp *tcp);
+
 /* Forgets all that is queued; returns how much it was. */
 size_t rota__queue_drop(struct rota_stream *stream);
 

@@ -14,6 +14,7 @@
 #include "pipe.h"
 #include "resolver.h"
 #include "stream.h"
+#include "stream_queue.h"
 #include "tls.h"
 
 static struct rota__tcp *
@@ -225,6 +226,7 @@ free_tcp(struct rota_context *ctx, struct rota__layer *layer)
 	rota__tls_shared_free(tcp_of(layer));
 	rota__resolver_free(tcp_of(layer)->resolver);
 	ctx->layer = NULL;
+	rota__queue_free_spares(tcp_of(layer));
 	rota__options_unref(tcp_of(layer)->connect_options);
 	rota__free(tcp_of(layer));
 }

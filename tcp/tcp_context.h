@@ -10,6 +10,7 @@
 
 struct rota_stream;
 struct rota__chunk;
+struct rota__output;
 struct rota__options;
 struct rota__drain;
 struct rota__tls_shared;
@@ -48,6 +49,15 @@ struct rota__tcp {
 	/* Chunks that are done, and whose release is due, in a turn. */
 	struct rota__chunk *released;
 	struct rota__chunk **released_end;
+
+	/*
+	 * stream_queue.c: what queues were made of, for the next ones, so that whoever sends from
+	 * elsewhere than a stream's own handlers allocates nothing in a steady state.
+	 */
+	struct rota__chunk *spare_chunks;
+	struct rota__output *spare_outputs;
+	unsigned spare_chunk_count;
+	unsigned spare_output_count;
 
 	/* pipe.c: pipes that are empty, of all that there are. */
 	struct rota__chunk *idle_pipes;

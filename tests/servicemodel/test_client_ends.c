@@ -283,9 +283,12 @@ drain__of_servers_under_load__loses_no_call(void **state)
 	/* A server after the other is replaced by one at the same address. */
 	for (int i = 0; rota_client_running(load->client) > 0; i++) {
 		struct desk *desk = &desks[i % 2];
+		int until = load->outcomes[ROTA_CALL_REPLIED] + 1000;
 		char address[ROTA_ADDRESS_TEXT];
 
-		spin(ctx, 20);
+		while (load->outcomes[ROTA_CALL_REPLIED] < until &&
+			rota_client_running(load->client) > 0)
+			rota_dispatch_once(ctx, ROTA_SECOND, NULL);
 		memcpy(address, desk->address, sizeof address);
 		assert_int_equal(rota_service_drain(desk->service, ROTA_NEVER, NULL, NULL), 0);
 		while (rota_service_sessions(desk->service) > 0)
@@ -293,7 +296,6 @@ drain__of_servers_under_load__loses_no_call(void **state)
 		desk_close(ctx, desk);
 		desk_init(desk, ROTA_DIALOG_BY_ID);
 		desk_open(ctx, desk, address);
-		assert_true(i < 10000);
 	}
 	assert_int_equal(load->outcomes[ROTA_CALL_REPLIED], load->made);
 	assert_int_equal(load->made, 20000);
@@ -514,6 +516,7 @@ fault_scenario(struct fixture *fixture)
 	lift_fault();
 	desk_open(ctx, &desk, NULL);
 	options = desk_client(ROTA_DIALOG_BY_ID, targets, desk.address);
+	options.backoff_first = ROTA_MILLISECOND;
 	begin_fault();
 	if (rota_client_new(ctx, &options, &client) == 0) {
 		for (int i = 0; i < 6; i++) {
@@ -533,8 +536,9 @@ fault_scenario(struct fixture *fixture)
 	if (client != NULL) {
 		struct rota_reply reply = { .bytes = NULL };
 
-		/* What waits for a target that rests is not waited for here. */
-		assert_int_equal(rota_call_wait(client, "", 0, 0, &reply), 0);
+		/* Unless it was the listener that has ended. */
+		if (rota_service_listener(desk.service, 0) != NULL)
+			assert_int_equal(rota_call_wait(client, "", 0, 0, &reply), 0);
 	}
 	rota_client_free(client);
 	for (int i = 0; client != NULL && i < 6; i++)
@@ -623,7 +627,7 @@ main(void)
 		rig_test_simulated(handlers__whatever_they_do_to_their_client__work),
 		rig_test(drain__with_calls__finishes_them_and_takes_no_more),
 		rig_test(drain__with_nothing_to_do__is_told_in_a_turn),
-		rig_test_exact(drain__of_servers_under_load__loses_no_call),
+		rig_test_simulated(drain__of_servers_under_load__loses_no_call),
 		rig_test(context_free__with_calls__tells_each_and_the_client_may_be_freed_after),
 		rig_test_exact(fork__child__loses_its_parents_calls_and_makes_its_own),
 		rig_test_simulated(wait__for_a_reply__has_it),
