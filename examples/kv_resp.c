@@ -69,7 +69,7 @@ read_header(const unsigned char *bytes, size_t len, int64_t *ret_number)
 	return (ssize_t)at + 2;
 }
 
-/* Returns how long the word is, with its header; 0 when more is needed, *ret_need if it is known. */
+/* Returns how long the word is, with its header; 0 when more is needed: *ret_need, if it is known. */
 static inline ssize_t
 find_word(const struct rota_framing *framing, const unsigned char *bytes, size_t len,
 	size_t *ret_need)
@@ -97,16 +97,6 @@ find_word(const struct rota_framing *framing, const unsigned char *bytes, size_t
 	return (ssize_t)whole;
 }
 
-/* Says what is known while more is needed. */
-static ssize_t
-wait_for(struct rota_framing_state *state, size_t seen, size_t words, size_t need)
-{
-	state->seen = (uint32_t)seen;
-	state->own = words + 1;
-	state->need = (uint32_t)need;
-	return 0;
-}
-
 /* state->own is how many words are to come, and one more: 0 is before the array's header. */
 static ssize_t
 find_array(const struct rota_framing *framing, struct rota_framing_state *state,
@@ -127,19 +117,19 @@ find_array(const struct rota_framing *framing, struct rota_framing_state *state,
 		at = (size_t)r;
 		words = number > 0 ? (size_t)number : 0;
 	}
-	while (words > 0) {
-		size_t need = WORD_LEAST;
+	for (; words > 0; words--) {
+		size_t need = 0;
 
 		r = find_word(framing, bytes + at, len - at, &need);
 		if (r < 0)
 			return r;
-		/* Only a word whose length is known, or that has not begun, tells what is missing. */
-		if (r == 0 && need < len - at + 1)
-			need = len - at + 1;
-		if (r == 0)
-			return wait_for(state, at, words, at + need + (words - 1) * WORD_LEAST);
+		if (r == 0) {
+			state->seen = (uint32_t)at;
+			state->need = need > 0 ? (uint32_t)(at + need) : 0;
+			state->own = words + 1;
+			return 0;
+		}
 		at += (size_t)r;
-		words--;
 	}
 	return (ssize_t)at;
 }
