@@ -85,7 +85,7 @@ find_word(const struct rota_framing *framing, const unsigned char *bytes, size_t
 	header = read_header(bytes, len, &number);
 	if (header == 0)
 		return 0;
-	if (header < 0 || number < 0 || (uint64_t)number > framing->limit)
+	if (header < 0 || number < 0 || (uint64_t)number > rota_framing_limit(framing))
 		return fail(framing, "invalid bulk length");
 	whole = (size_t)header + (size_t)number + 2;
 	if (len < whole) {
@@ -112,7 +112,8 @@ find_array(const struct rota_framing *framing, struct rota_framing_state *state,
 		r = read_header(bytes, len, &number);
 		if (r == 0)
 			return 0;
-		if (r < 0 || (number > 0 && (uint64_t)number > framing->limit / WORD_LEAST))
+		if (r < 0 ||
+			(number > 0 && (uint64_t)number > rota_framing_limit(framing) / WORD_LEAST))
 			return fail(framing, "invalid multibulk length");
 		at = (size_t)r;
 		words = number > 0 ? (size_t)number : 0;
@@ -153,10 +154,14 @@ static ssize_t
 find(const struct rota_framing *framing, struct rota_framing_state *state,
 	const unsigned char *bytes, size_t len, struct rota_frame *ret_frame)
 {
+	const size_t limit = rota_framing_limit(framing);
 	ssize_t r;
 
 	if (len < state->need)
 		return 0;
+	/* So that it is the same whether what is behind the limit is there or not. */
+	if (len > limit)
+		len = limit;
 	if (bytes[0] == '*')
 		r = find_array(framing, state, bytes, len);
 	else
@@ -192,7 +197,7 @@ split_array(const unsigned char *bytes, size_t len, struct kv_words *words)
 	ssize_t at = read_header(bytes, len, &number);
 	int r = 0;
 
-	while (r == 0 && number > 0 && (size_t)at < len) {
+	for (; r == 0 && number > 0; number--) {
 		int64_t size = 0;
 
 		at += read_header(bytes + at, len - (size_t)at, &size);
@@ -229,7 +234,11 @@ unescape(const char *from, size_t len, char *to)
 	return 1;
 }
 
-/* One word of a line. Returns how much of the line it is, -ROTA_EFRAME for quotes without an end. */
+/*
+ * One word of a line, of which len bytes are left, the last of them its newline: so there is
+ * something behind each other byte. Returns how much of the line it is, -ROTA_EFRAME for quotes
+ * without an end.
+ */
 static ssize_t
 split_word(const char *from, size_t len, char *to, size_t *ret_len)
 {
@@ -237,17 +246,17 @@ split_word(const char *from, size_t len, char *to, size_t *ret_len)
 	size_t made = 0;
 	size_t at = 0;
 
-	while (at < len && (quote || !strchr(" \n\r\t", from[at]))) {
+	while (at < len && (quote || !memchr(" \n\r\t", from[at], 4))) {
 		const char c = from[at++];
 
 		if (!quote && (c == '"' || c == '\'')) {
 			quote = c;
-		} else if (c == '\\' && quote == '"' && at < len) {
+		} else if (c == '\\' && quote == '"') {
 			at += unescape(from + at, len - at, to + made++);
-		} else if (c == '\\' && quote == '\'' && at < len && from[at] == '\'') {
+		} else if (c == '\\' && quote == '\'' && from[at] == '\'') {
 			to[made++] = from[at++];
 		} else if (c == quote && quote) {
-			if (at < len && !isspace((unsigned char)from[at]))
+			if (!isspace((unsigned char)from[at]))
 				return -ROTA_EFRAME;
 			quote = '\0';
 			break;
@@ -270,8 +279,6 @@ split_line(const char *line, size_t len, struct kv_words *words)
 		words->line = malloc(KV_RESP_LINE);
 	if (!words->line)
 		return -ENOMEM;
-	/* As redis: a NUL ends it. */
-	len = strnlen(line, len);
 	while (r == 0) {
 		size_t word = 0;
 		ssize_t taken;
