@@ -175,7 +175,7 @@ kv_duration(struct kv_request *request, size_t word, rota_time unit, bool may_be
 
 	if (!kv_number(request, word, &number))
 		return false;
-	/* Times end some 292 years after the machine was started. */
+	/* The clock ends 292 years after the machine was started. */
 	if ((number <= 0 && !may_be_over) || number > ROTA_NEVER / 2 / unit ||
 		number < -(ROTA_NEVER / 2 / unit)) {
 		kv_reply_error(request->reply, "ERR invalid expire time in '%s' command",
