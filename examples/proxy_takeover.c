@@ -172,16 +172,22 @@ take(struct proxy *proxy)
 	return 0;
 }
 
+/* Who has taken over serves in any case: that the next one cannot is no reason to end. */
 static int
 offer(struct proxy *proxy)
 {
 	struct rota_handover_options options = ROTA_HANDOVER_OPTIONS_INIT;
+	char reason[256];
 	int r;
 
 	options.replace = proxy->takeover != NULL;
 	r = rota_handover_offer(proxy->program.ctx, proxy->options->takeover, &options, &handlers,
 		proxy, &proxy->handover);
-	return r < 0 ? fail_takeover(proxy, "cannot listen there", r) : 0;
+	if (r >= 0 || !proxy->takeover)
+		return r < 0 ? fail_takeover(proxy, "cannot listen there", r) : 0;
+	program_warn(&proxy->program, "--takeover: nobody can take over from this process: %s",
+		program_explain(r, reason, sizeof(reason)));
+	return 0;
 }
 
 int

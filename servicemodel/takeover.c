@@ -287,6 +287,19 @@ rota_takeover_take(struct rota_takeover *takeover, const char *text, char *buffe
 
 /* Being ready */
 
+/* Of a listener that nobody wants any more the path goes with it, which the old one leaves to us. */
+static void
+remove_path(const struct rota_takeover *takeover, const struct rota__handed *handed)
+{
+	const char *path = handed->address.socket.un.sun_path;
+	struct stat status;
+
+	if (handed->fd >= 0 && handed->owns_path &&
+		handed->address.socket.any.sa_family == AF_UNIX && path[0] != '\0' &&
+		takeover->sys->stat(path, &status) == 0 && S_ISSOCK(status.st_mode))
+		(void)takeover->sys->unlink(path);
+}
+
 static void
 close_handed(struct rota_takeover *takeover)
 {
@@ -345,6 +358,8 @@ rota_takeover_ready(struct rota_takeover *takeover, rota_time timeout)
 	takeover->was_ready = true;
 	if (r >= 0) {
 		takeover->is_ours = true;
+		for (size_t i = 0; i < takeover->count; i++)
+			remove_path(takeover, &takeover->handed[i]);
 		close_handed(takeover);
 	} else {
 		disconnect(takeover);

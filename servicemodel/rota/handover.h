@@ -129,8 +129,9 @@ ROTA_API int rota_takeover_take_address(struct rota_takeover *takeover,
 
 /*
  * This process serves: tells the old one, which drains when it hears it. A façade: takes turns
- * until the old one has confirmed it, at most timeout. Descriptors that were not taken are closed;
- * if the old one's were the only others, who still waits there is reset.
+ * until the old one has confirmed it, at most timeout. Descriptors that were not taken are closed,
+ * and their unix paths removed; if the old one's were the only others, who still waits there is
+ * reset.
  *
  * Returns 0 from when on the sockets are this process's. After anything else the old process goes
  * on serving, for certain, and this one is to close its listeners: -ETIMEDOUT; -ECONNRESET when the

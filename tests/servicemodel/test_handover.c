@@ -323,6 +323,39 @@ own_path__the_old_one_did_not__the_new_one_does_not_either(void **state)
 	unlink(handing_unix + 5);
 }
 
+/* An address is the longest there can be: its path has no NUL in the kernel. */
+static void
+ready__unix_listener_that_nobody_wants__has_no_path_any_more(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	char longest[5 + 108 + 1];
+	const char *const texts[] = { handing_unix, longest };
+
+	memset(longest, 'x', sizeof longest);
+	memcpy(longest, handing_unix, strlen(handing_unix));
+	longest[5 + 107] = '\0';
+	for (int i = 0; i < 4; i++) {
+		bool owns = i % 2 == 0;
+		struct rota_takeover *takeover;
+		struct door *door;
+		struct handing old;
+
+		handing_init(ctx, &old);
+		door = handing_listen(&old, texts[i / 2]);
+		assert_int_equal(rota_listener_own_path(door->listener, owns), 0);
+		assert_int_equal(handing_offer(&old), 0);
+		takeover = taking_over(ctx);
+		assert_true(handing_is_there(texts[i / 2]));
+		assert_int_equal(rota_takeover_ready(takeover, 10 * ROTA_SECOND), 0);
+		assert_int_equal(handing_is_there(texts[i / 2]), !owns);
+		rota_takeover_free(takeover);
+		rota_handover_free(old.handover);
+		rota_listener_close(door->listener);
+		unlink(handing_path);
+		unlink(texts[i / 2] + 5);
+	}
+}
+
 static void
 own_path__new_one_fails__stays_the_old_ones(void **state)
 {
@@ -814,6 +847,7 @@ main(void)
 		rig_test_exact(offer__no_listeners__can_be_taken_over),
 		rig_test_exact(own_path__after_ready__passes_from_one_to_the_other),
 		rig_test_exact(own_path__the_old_one_did_not__the_new_one_does_not_either),
+		rig_test_exact(ready__unix_listener_that_nobody_wants__has_no_path_any_more),
 		rig_test_exact(own_path__new_one_fails__stays_the_old_ones),
 		rig_test_exact(takeover__freed_before_it_is_ready__the_old_one_goes_on),
 		rig_test_exact(takeover__old_one_ends_meanwhile__says_so),
