@@ -4,6 +4,8 @@
  */
 #include "program_prefork.h"
 
+#include <rota/systemd.h>
+
 #include <signal.h>
 #include <stdio.h>
 
@@ -40,6 +42,7 @@ master_drain(struct program *program)
 	struct program_prefork *prefork = program->prefork;
 	static const int numbers[] = { SIGINT, SIGTERM };
 
+	rota_systemd_stopping(program->ctx);
 	for (size_t i = 0; i < 2; i++)
 		(void)rota_signal_start(program->ctx, &prefork->second[i], numbers[i], on_second,
 			prefork);
@@ -56,8 +59,9 @@ on_hangup(struct rota_context *ctx, struct rota_signal *sig, void *userdata)
 	char reason[256];
 	int r = rota_prefork_reload(prefork->processes);
 
-	(void)ctx;
 	(void)sig;
+	if (r >= 0)
+		rota_systemd_reloading(ctx);
 	if (r < 0)
 		program_warn(prefork->program, "cannot start new processes: %s",
 			program_explain(r, reason, sizeof(reason)));
@@ -87,6 +91,7 @@ on_ready(struct rota_prefork *processes, unsigned index, pid_t pid, void *userda
 		return;
 	prefork->has_started = true;
 	tell_addresses(prefork);
+	rota_systemd_ready(prefork->program->ctx, NULL);
 }
 
 /* One that cannot start once, as there is no such file, will not do it the next time. */
@@ -128,6 +133,7 @@ on_reloaded(struct rota_prefork *processes, int error, const char *text, void *u
 	struct program_prefork *prefork = userdata;
 
 	(void)processes;
+	rota_systemd_ready(prefork->program->ctx, NULL);
 	if (error == 0)
 		fprintf(stderr, "%s: %s\n", prefork->program->name, text);
 	else
