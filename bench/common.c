@@ -23,7 +23,7 @@ die(const char *format, ...)
 {
 	va_list args;
 
-	fputs("load: ", stderr);
+	fprintf(stderr, "%s: ", program_invocation_short_name);
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);

@@ -78,11 +78,12 @@ class Cores:
 class Programs:
     """Where the programs are that a build made."""
 
-    def __init__(self, build, rota=None, rota_proxy=None):
+    def __init__(self, build, rota=None, rota_proxy=None, rota_kv=None):
         self.build = os.path.abspath(build)
         self.rota = os.path.abspath(rota or os.path.join(build, 'examples', 'rota-echo'))
         self.rota_proxy = os.path.abspath(
             rota_proxy or os.path.join(build, 'examples', 'rota-proxy'))
+        self.rota_kv = os.path.abspath(rota_kv or os.path.join(build, 'examples', 'rota-kv'))
         if not self.is_built('load'):
             raise BenchError(f'{self.bench("load")} is not built: see `make bench` and --build')
 
@@ -122,39 +123,14 @@ def echo_server(programs, name, cores):
     return Server(programs.server(name), cores, ENVIRONMENT.get(name, {}))
 
 
-class Server:
-    """A running program that is measured, pinned; `with` ends it."""
+class Observed:
+    """A running program whose use of the machine can be read."""
 
-    last_signal = signal.SIGKILL  # when the runner is killed
-
-    def __init__(self, command, cores, environment, inherited=()):
-        self.command = command
-        self.stderr = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL, stderr=self.stderr,
-                                        env={**os.environ, **environment}, pass_fds=inherited,
-                                        preexec_fn=cores.preparation(cores.server,
-                                                                     self.last_signal))
-        try:
-            self.address = self.wait_for_address()
-        except BaseException:
-            self.end()
-            raise
+    command = process = stderr = None
 
     def said(self):
         self.stderr.seek(0)
         return self.stderr.read().decode(errors='replace')
-
-    def wait_for_address(self):
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            for line in self.said().splitlines(keepends=True):
-                if line.startswith('listening on ') and line.endswith('\n'):
-                    return line.split()[2]
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.005)
-        raise BenchError(f'{self.command[0]} does not listen: {self.said().strip() or "silent"}')
 
     def check(self):
         if self.process.poll() is not None:
@@ -201,6 +177,37 @@ class Server:
             before = now
         return now
 
+
+class Server(Observed):
+    """A running program that is measured, pinned; `with` ends it."""
+
+    last_signal = signal.SIGKILL  # when the runner is killed
+
+    def __init__(self, command, cores, environment, inherited=()):
+        self.command = command
+        self.stderr = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=self.stderr,
+                                        env={**os.environ, **environment}, pass_fds=inherited,
+                                        preexec_fn=cores.preparation(cores.server,
+                                                                     self.last_signal))
+        try:
+            self.address = self.wait_for_address()
+        except BaseException:
+            self.end()
+            raise
+
+    def wait_for_address(self):
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            for line in self.said().splitlines(keepends=True):
+                if line.startswith('listening on ') and line.endswith('\n'):
+                    return line.split()[2]
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.005)
+        raise BenchError(f'{self.command[0]} does not listen: {self.said().strip() or "silent"}')
+
     def private_memory(self):
         """Returns bytes that only one process holds, and that is the server's."""
         self.usage_at_rest()
@@ -235,7 +242,7 @@ class Server:
                 raise
 
 
-class Load:
+class Load(Observed):
     """A load generator at its gate: connections open, warmed up; `with` closes them.
 
     With `origin`, a listening socket, it is also the server behind a proxy.
@@ -244,13 +251,13 @@ class Load:
     def __init__(self, programs, cores, server, origin=None, program='load', **options):
         self.server = server
         self.seconds = options.get('seconds') or 0
-        command = [programs.bench(program), '--connect', server.address, '--gate']
+        self.command = [programs.bench(program), '--connect', server.address, '--gate']
         if origin:
-            command += ['--origin', str(origin.fileno())]
+            self.command += ['--origin', str(origin.fileno())]
         for name, value in options.items():
-            command += [f'--{name}', str(value)]
+            self.command += [f'--{name}', str(value)]
         self.stderr = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=self.stderr, text=True,
                                         pass_fds=[origin.fileno()] if origin else [],
                                         preexec_fn=cores.preparation(cores.load))
@@ -267,13 +274,12 @@ class Load:
             if line.endswith('\n'):
                 return line
         self.server.check()
-        self.stderr.seek(0)
-        raise BenchError(self.stderr.read().decode(errors='replace').strip() or 'load: no answer')
+        raise BenchError(self.said().strip() or f'{self.command[0]}: no answer')
 
     def expect(self, wanted):
         line = self.line()
         if line != wanted:
-            raise BenchError(f'load: {line.strip()}')
+            raise BenchError(f'{self.command[0]}: {line.strip()}')
 
     def measure(self):
         """Lets it do what is measured; returns its result once all has come back."""

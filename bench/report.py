@@ -55,10 +55,10 @@ class Result:
     def values(self, server, key=None):
         return [found[server][key or self.row.key] for found in self.rounds]
 
-    def ratio(self, server, peer):
+    def ratio(self, server, peer, key=None):
         if server not in self.servers or peer not in self.servers:
             return None
-        pairs = zip(self.values(server), self.values(peer))
+        pairs = zip(self.values(server, key), self.values(peer, key))
         return median(mine / its for mine, its in pairs if its > 0)
 
     def compare(self, server, figure):
@@ -66,13 +66,14 @@ class Result:
         if server not in self.servers:
             return None
         if figure.kind == 'value':
-            return median(self.values(server))
-        if figure.kind in ('ratio', 'below'):
-            ratios = [self.ratio(server, peer) for peer in figure.peers]
-            return None if None in ratios else max(ratios)
+            return median(self.values(server, figure.key))
+        if figure.kind in ('ratio', 'below', 'least'):
+            ratios = [self.ratio(server, peer, figure.key) for peer in figure.peers]
+            worst = min if figure.kind == 'least' else max
+            return None if None in ratios else worst(ratios)
         if any(peer not in self.servers for peer in figure.peers):
             return None
-        return max(median(self.values(server)) - median(self.values(peer))
+        return max(median(self.values(server, figure.key)) - median(self.values(peer, figure.key))
                    for peer in figure.peers)
 
     def judge(self, figure):

@@ -45,14 +45,16 @@ class Row:
 class Figure:
     """A bar for Rota: its value, its ratio to or its difference from a peer, at most `limit`.
 
-    Beside several peers, it is the ratio to the best of them. `server` is Rota's name in the row,
-    where it has several.
+    Of kind `least` it is a ratio of at least that. Beside several peers, it is the ratio to the
+    best of them. `server` is Rota's name in the row, where it has several. What it is about is the
+    row's cost, or what `column` holds.
     """
 
-    def __init__(self, kind, limit, peer=None, text=None, server='rota'):
+    def __init__(self, kind, limit, peer=None, text=None, server='rota', column=None):
         self.kind = kind
         self.limit = limit
         self.server = server
+        self.key = column.key if column else None
         several = isinstance(peer, tuple)
         self.peers = peer if several else (peer,)
         told = peer
@@ -60,13 +62,18 @@ class Figure:
             best = 'better' if len(peer) == 2 else 'best'
             told = f'the {best} of {", ".join(peer[:-1])} and {peer[-1]}'
         self.text = text or {'ratio': f'at most {limit:.2f} x {told}',
+                             'least': f'at least {limit:.2f} x {told}',
                              'below': f'below {limit:.2f} x {told}',
                              'difference': f'at most {limit} over {told}',
                              'value': f'at most {limit}'}[kind]
+        if column:
+            self.text = f'{column.title}: {self.text}'
         if server != 'rota':
             self.text = f'{server} {self.text}'
 
     def is_met(self, value):
+        if self.kind == 'least':
+            return value >= self.limit
         return value < self.limit if self.kind == 'below' else value <= self.limit
 
 
