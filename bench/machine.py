@@ -8,7 +8,8 @@ import subprocess
 import sys
 
 PACKAGES = ('libc6', 'libev4', 'libevent-2.1-7', 'libglib2.0-0', 'libuv1', 'gcc', 'valgrind', 'nginx',
-            'libnginx-mod-stream', 'haproxy', 'hitch', 'stunnel4', 'libssl3')
+            'libnginx-mod-stream', 'haproxy', 'hitch', 'stunnel4', 'libssl3', 'redis-server',
+            'redis-tools', 'libnng1')
 
 
 def output(*command):

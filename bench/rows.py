@@ -4,6 +4,7 @@
 from echo_rows import Echo, Hosts, IdleHosts, IdleMemory, Scale, Turn
 from proxy_rows import Bulk, Connections, IdlePairs, Messages
 from row import Figure, Settings
+from service_rows import Calls, IdleSessions, Stored
 from tls_rows import Handshakes, TlsBulk, TlsIdlePairs, TlsMessages
 
 ROWS = {
@@ -34,6 +35,12 @@ ROWS = {
     'tls-bulk': TlsBulk(),
     'tls-64': TlsMessages(),
     'tls-idle-memory': TlsIdlePairs(),
+    'kv-50': Stored('keys and values: SET and GET of redis-benchmark, 50 clients',
+                    depth=1, per_second=100000, cpu_limit=0.95),
+    'kv-50-p16': Stored('keys and values: SET and GET of redis-benchmark, 50 clients, -P 16',
+                        depth=16, per_second=800000, cpu_limit=0.80),
+    'rpc-64': Calls(),
+    'service-idle': IdleSessions(),
 }
 
 # Names for several rows.
@@ -41,6 +48,7 @@ GROUPS = {
     'all': list(ROWS),
     'hosts': [name for name in ROWS if name.startswith('hosts-')],
     'proxy': [name for name in ROWS if name.startswith('proxy-')],
+    'service': ['kv-50', 'kv-50-p16', 'rpc-64', 'service-idle'],
     'tls': [name for name in ROWS if name.startswith('tls-')],
 }
 
