@@ -270,7 +270,7 @@ struct rota_client_meter {
 	uint64_t late;         /* replies that nobody waited for any more */
 	uint64_t connects;     /* connections that were begun */
 	uint64_t opened;       /* that were opened */
-	uint64_t lost;         /* that ended, unasked */
+	uint64_t lost;         /* that ended unasked, or could not be made */
 	uint64_t most_waiting; /* at once, ever */
 	uint64_t notices;      /* that have come */
 };

@@ -280,6 +280,8 @@ has_no_timeout(struct rota_context *ctx, struct desk *desk, struct rota_client *
 	sim_advance(ctx, 1000 * ROTA_MINUTE);
 	spin(ctx, 5);
 	assert_int_equal(ask.told, 0);
+	assert_int_equal(rota_call_cancel(&ask.call), 0);
+	ask_expect(ctx, &ask, ROTA_CALL_CANCELLED);
 }
 
 static void
