@@ -105,7 +105,8 @@ proxy_ctl(int argc, char **argv)
 
 	if (argc < 3)
 		return program_misuse(PROXY_NAME,
-			"ctl wants a PATH, and show connections, targets or meter, drain, or close ID");
+			"ctl wants a PATH, and show connections, targets, meter or "
+			"processes, drain, or close ID");
 	for (i = 2; i < argc; i++) {
 		const char *word = strncmp(argv[i], "--", 2) == 0 ? argv[i] + 2 : argv[i];
 
