@@ -3,6 +3,9 @@
  * kv_server.c - rota-kv's service: who is let in, what becomes of a frame, who is told what at the
  * end. There is no code for slow clients here: no frame comes as long as the output of who sent it
  * is full, so an answer always finds room.
+ *
+ * It is no dialog (<rota/dialog.h>): that keeps replies that are late in order, and none is late
+ * here; and its replies can be no longer than a request, which those of MGET may be.
  */
 #include "kv.h"
 
