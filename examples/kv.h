@@ -6,7 +6,7 @@
  *   kv_resp.c, kv_reply.c  what comes becomes commands, and what is answered bytes
  *   kv_commands.c          which commands there are, and who does them
  *   kv_session.c, kv_strings.c, kv_keys.c, kv_channels.c, kv_info.c  they do
- *   kv_store.c             keys and values, within a limit
+ *   kv_store.c, kv_key.c   keys and values, within a limit
  *   kv_server.c            the service: sessions, limits, the end
  *   rota-kv.c              the command line
  *

@@ -6,9 +6,7 @@
 #include "kv.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 /* In order of their names: see first_of. */
 const struct kv_command kv_commands[] = {

@@ -88,9 +88,10 @@ put_stats(struct kv_server *server, struct text *text)
 static void
 put_keyspace(struct kv_server *server, struct text *text)
 {
-	if (server->store.table->keys > 0)
-		put(text, "db0:keys=%zu,expires=%zu,avg_ttl=0", server->store.table->keys,
-			server->store.expiring);
+	const struct kv_table *table = server->store.table;
+
+	if (table->keys > 0)
+		put(text, "db0:keys=%zu,expires=%zu,avg_ttl=0", table->keys, table->expiring);
 }
 
 static const struct {

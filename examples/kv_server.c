@@ -9,7 +9,6 @@
  */
 #include "kv.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 #include <rota/errors.h>

@@ -5,8 +5,6 @@
  */
 #include "kv.h"
 
-#include <string.h>
-
 void
 kv_ping_command(struct kv_request *request)
 {

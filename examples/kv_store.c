@@ -51,49 +51,6 @@ table_free(struct kv_table *table)
 	free(table);
 }
 
-static uint64_t
-mix(uint64_t hash, uint64_t seed)
-{
-	hash *= seed | 1;
-	return hash ^ hash >> 32;
-}
-
-/* Eight bytes at a time. Whoever guesses how keys collide has made one tree deep: see kv_store.h. */
-static uint64_t
-hash_of(const struct kv_store *store, const char *bytes, size_t len)
-{
-	uint64_t hash = store->seed[0] ^ len;
-	uint64_t word = 0;
-
-	for (; len >= sizeof(word); len -= sizeof(word)) {
-		memcpy(&word, bytes, sizeof(word));
-		hash = mix(hash ^ word, store->seed[1]);
-		bytes += sizeof(word);
-	}
-	word = 0;
-	memcpy(&word, bytes, len);
-	return mix(hash ^ word, store->seed[1]);
-}
-
-static struct kv_key
-key_of(const struct kv_store *store, const struct kv_text *text)
-{
-	return (struct kv_key){ hash_of(store, text->bytes, text->len), text->bytes, text->len };
-}
-
-static int
-compare(const void *a, const void *b)
-{
-	const struct kv_key *one = a;
-	const struct kv_key *other = b;
-
-	if (one->hash != other->hash)
-		return one->hash < other->hash ? -1 : 1;
-	if (one->len != other->len)
-		return one->len < other->len ? -1 : 1;
-	return memcmp(one->bytes, other->bytes, one->len);
-}
-
 static void **
 root_of(struct kv_table *table, const struct kv_key *key)
 {
@@ -126,7 +83,7 @@ entry_free(struct kv_entry *entry)
 void
 kv_store_remove(struct kv_entry *entry)
 {
-	tdelete(&entry->key, root_of(entry->table, &entry->key), compare);
+	tdelete(&entry->key, root_of(entry->table, &entry->key), kv_key_compare);
 	entry->table->keys--;
 	entry_free(entry);
 }
@@ -138,7 +95,7 @@ on_expiry(struct rota_context *ctx, struct rota_timer *timer)
 	struct kv_store *store = entry->table->store;
 
 	(void)ctx;
-	store->expiring--;
+	entry->table->expiring--;
 	if (entry->table == store->table)
 		store->expired++;
 	kv_store_remove(entry);
@@ -153,19 +110,17 @@ kv_store_expire(struct kv_entry *entry, rota_time delay)
 	int r = rota_timer_start(store->ctx, &entry->expiry, delay);
 
 	if (r == 0 && !was_running)
-		store->expiring++;
+		entry->table->expiring++;
 	return r;
 }
 
 void
 kv_store_persist(struct kv_entry *entry)
 {
-	struct kv_store *store = entry->table->store;
-
 	if (!rota_timer_is_running(&entry->expiry))
 		return;
-	rota_timer_stop(store->ctx, &entry->expiry);
-	store->expiring--;
+	rota_timer_stop(entry->table->store->ctx, &entry->expiry);
+	entry->table->expiring--;
 }
 
 rota_time
@@ -194,8 +149,8 @@ entry_of(struct kv_key *key)
 struct kv_entry *
 kv_store_find(struct kv_store *store, const struct kv_text *text)
 {
-	struct kv_key key = key_of(store, text);
-	struct kv_key **found = tfind(&key, root_of(store->table, &key), compare);
+	struct kv_key key = kv_key_of(store->seed, text);
+	struct kv_key **found = tfind(&key, root_of(store->table, &key), kv_key_compare);
 	struct kv_entry *entry = found ? entry_of(*found) : NULL;
 
 	if (!entry || !is_over(entry))
@@ -340,9 +295,9 @@ int
 kv_store_put(struct kv_store *store, const struct kv_text *text, const struct kv_text *value,
 	struct kv_entry **ret_entry)
 {
-	struct kv_key key = key_of(store, text);
+	struct kv_key key = kv_key_of(store->seed, text);
 	void **root = root_of(store->table, &key);
-	struct kv_key **found = tsearch(&key, root, compare);
+	struct kv_key **found = tsearch(&key, root, kv_key_compare);
 	struct kv_entry *entry;
 	int r = 0;
 
@@ -352,7 +307,7 @@ kv_store_put(struct kv_store *store, const struct kv_text *text, const struct kv
 		/* It was not there: what is in the tree now is ours, until it has an entry. */
 		entry = entry_new(store->table, &key, value);
 		if (!entry) {
-			tdelete(&key, root, compare);
+			tdelete(&key, root, kv_key_compare);
 			return -ENOMEM;
 		}
 		*found = &entry->key;

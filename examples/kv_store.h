@@ -22,6 +22,10 @@ struct kv_key {
 	size_t len;
 };
 
+/* The key that a text is, whose bytes stay where they are; seed is chance. */
+struct kv_key kv_key_of(const uint64_t seed[2], const struct kv_text *text);
+int kv_key_compare(const void *key, const void *other);
+
 struct kv_table;
 
 struct kv_entry {
@@ -39,7 +43,8 @@ struct kv_table {
 	struct kv_store *store;
 	struct kv_table *next; /* that is to be freed */
 	size_t keys;
-	size_t done; /* trees that are empty for good, once it is to be freed */
+	size_t expiring; /* of them */
+	size_t done;     /* trees that are empty for good, once it is to be freed */
 	void *roots[];
 };
 
@@ -53,7 +58,6 @@ struct kv_store {
 	size_t used;
 	uint64_t seed[2];
 	uint64_t expired; /* keys, ever */
-	size_t expiring;  /* keys that will */
 };
 
 /*

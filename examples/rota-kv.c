@@ -11,7 +11,6 @@
 
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define ADDRESS_DEFAULT "127.0.0.1:7379"

@@ -41,8 +41,8 @@ struct rota_handover {
 	rota_time start_timeout;
 	struct rota__handover_path path;
 	enum state state;
-	pid_t owner; /* this process, unless it was forked since */
-	pid_t pid;   /* the peer's; 0: unknown */
+	pid_t owner;    /* this process, unless it was forked since */
+	pid_t pid;      /* the peer's; 0: unknown */
 	unsigned calls; /* of handlers that are running */
 	bool is_freed;
 	size_t count; /* of what the peer was given */

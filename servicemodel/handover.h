@@ -26,7 +26,7 @@
 
 /* What the new process gets of one listener. */
 struct rota__handed {
-	int fd; /* -1 once it was given to somebody */
+	int fd;  /* -1 once it was given to somebody */
 	int was; /* its number, whosever it is */
 	bool owns_path;
 	struct rota_address address;

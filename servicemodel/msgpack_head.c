@@ -93,8 +93,8 @@ rota__msgpack_head(const unsigned char *bytes, size_t len, struct msgpack_head *
 		ret_head->size += form->number;
 		if (len < ret_head->size)
 			return 0;
-		ret_head->value = form->number == 0 ? form->fixed
-						    : big_endian(bytes + 1, form->number);
+		ret_head->value =
+			form->number == 0 ? form->fixed : big_endian(bytes + 1, form->number);
 		if (form->kind == MSGPACK_KIND_SIGNED)
 			ret_head->value = extended(ret_head->value, form->number);
 		more = form->more;

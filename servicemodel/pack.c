@@ -178,8 +178,7 @@ put_key(struct packing *packing, const char *place, struct keys *keys)
 		return place;
 	bytes = packing->buffer->bytes;
 	for (unsigned i = 0; i < keys->count; i++) {
-		if (keys->len[i] == key.len &&
-			memcmp(bytes + keys->at[i], key.bytes, key.len) == 0)
+		if (keys->len[i] == key.len && memcmp(bytes + keys->at[i], key.bytes, key.len) == 0)
 			fail(packing, -EINVAL);
 	}
 	keys->at[keys->count] = packing->buffer->len - key.len;

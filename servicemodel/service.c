@@ -68,8 +68,8 @@ fill(struct rota_service *service)
 	rota_time now = rota_context_now(service->ctx);
 	double burst = service->options.accept_burst;
 
-	service->tokens += (double)(now - service->filled) / ROTA_SECOND *
-		service->options.accept_rate;
+	service->tokens +=
+		(double)(now - service->filled) / ROTA_SECOND * service->options.accept_rate;
 	if (service->tokens > burst)
 		service->tokens = burst;
 	service->filled = now;
@@ -209,14 +209,16 @@ rota_service_set_tls(struct rota_service *service, struct rota_tls_config *confi
 
 	for (link = service->listeners.next; r >= 0 && link != &service->listeners;
 		link = link->next)
-		r = rota_listener_set_tls(
-			rota_container_of(link, struct rota__listening, link)->listener, config);
+		r = rota_listener_set_tls(rota_container_of(link, struct rota__listening, link)
+						  ->listener,
+			config);
 	if (r < 0) {
 		/* Those in front of the one that would not, which has kept what it had. */
 		for (link = link->previous->previous; link != &service->listeners;
 			link = link->previous)
-			(void)rota_listener_set_tls(
-				rota_container_of(link, struct rota__listening, link)->listener,
+			(void)rota_listener_set_tls(rota_container_of(link, struct rota__listening,
+							    link)
+							    ->listener,
 				before);
 		return r;
 	}
@@ -262,7 +264,8 @@ is_sound(const struct rota_service_options *options, const struct rota_protocol 
 {
 	bool is_framed = protocol->framing.ops != NULL;
 
-	return options->size == sizeof *options && options->listener.size == sizeof options->listener &&
+	return options->size == sizeof *options &&
+		options->listener.size == sizeof options->listener &&
 		options->listener.stream.size == sizeof options->listener.stream &&
 		options->listener.admission == NULL &&
 		(!is_framed || rota_framing_check(&protocol->framing) == 0) &&
@@ -407,8 +410,7 @@ rota_service_each(struct rota_service *service, rota_session_fn *visit, void *us
 	rota__service_enter(service);
 	for (struct rota_link *link = service->sessions.next; link != &service->sessions;
 		link = next) {
-		struct rota_session *session =
-			rota_container_of(link, struct rota_session, link);
+		struct rota_session *session = rota_container_of(link, struct rota_session, link);
 
 		next = link->next;
 		if (rota_stream_is_open(rota_session_stream(session)))

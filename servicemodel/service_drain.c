@@ -63,8 +63,8 @@ static void
 name_left(struct rota__drain *drain, struct rota_session *session)
 {
 	struct rota_service *service = session->service;
-	rota_time age = rota_context_now(service->ctx) - service->began -
-		session->born * ROTA_SECOND;
+	rota_time age =
+		rota_context_now(service->ctx) - service->began - session->born * ROTA_SECOND;
 	struct rota_service_left *left = &drain->left[drain->report.left_count];
 
 	if (drain->report.left_count == ROTA_SERVICE_LEFT)

@@ -20,8 +20,10 @@ static const struct count {
 	size_t offset;
 } counts[] = {
 #define COUNT(name, text, family, type, help) \
-	{ #name, text, "rota_service_" family, type, help, \
-		offsetof(struct rota_service_meter, name) }
+	{ \
+#name, text, "rota_service_" family, type, help, \
+			offsetof(struct rota_service_meter, name) \
+	}
 	COUNT(accepted, "accepted  ", "accepted", "counter", "Sessions."),
 	COUNT(opened, "opened    ", "opened", "counter", "Sessions that were opened."),
 	COUNT(sessions, "sessions  ", "sessions", "gauge", "Sessions now."),

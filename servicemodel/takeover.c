@@ -383,8 +383,9 @@ rota_takeover_own_path(struct rota_takeover *takeover, struct rota_listener *lis
 		return fd;
 	for (size_t i = 0; i < takeover->count; i++) {
 		if (takeover->handed[i].was == fd)
-			return takeover->handed[i].owns_path ? rota_listener_own_path(listener, true)
-							     : 0;
+			return takeover->handed[i].owns_path
+				? rota_listener_own_path(listener, true)
+				: 0;
 	}
 	return 0;
 }

@@ -435,8 +435,8 @@ read_all(struct unpacking *unpacking, const char *pattern, va_list arguments, bo
 }
 
 ssize_t
-rota_unpack_va(const void *bytes, size_t len, struct rota_unpack_error *error,
-	const char *pattern, va_list arguments)
+rota_unpack_va(const void *bytes, size_t len, struct rota_unpack_error *error, const char *pattern,
+	va_list arguments)
 {
 	/* A place that is nowhere has none behind it. */
 	struct unpacking unpacking = { .bytes = bytes != NULL ? bytes : (const void *)"",

@@ -197,8 +197,8 @@ put(char letter, union target to, const unsigned char *place, const struct msgpa
 		*to.bytes = (struct rota_bytes){ body, (size_t)head->body };
 		break;
 	case 'v':
-		*to.bytes = (struct rota_bytes){ place,
-			(size_t)(rota__msgpack_skip(place) - place) };
+		*to.bytes =
+			(struct rota_bytes){ place, (size_t)(rota__msgpack_skip(place) - place) };
 		break;
 	case 'a':
 	case 'm':

@@ -109,7 +109,7 @@ extern ROTA_API const struct rota_framing_ops rota_framing_msgpack;
 /* A framing with its limits: { &rota_framing_line, 4096 }. Copied by who is given it. */
 struct rota_framing {
 	const struct rota_framing_ops *ops;
-	size_t limit;          /* bytes of the longest payload; 0: 1 MiB; ROTA_FRAMING_MOST at most */
+	size_t limit; /* bytes of the longest payload; 0: 1 MiB; ROTA_FRAMING_MOST at most */
 	const char *delimiter; /* rota_framing_delimiter's; it must outlive the framing */
 	size_t delimiter_len;
 	const void *own; /* for tables of your own */

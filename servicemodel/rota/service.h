@@ -91,10 +91,10 @@ struct rota_service_options {
 	 */
 	struct rota_listener_options listener;
 
-	size_t max_sessions;    /* at once; 0: as many as descriptors allow (<rota/admission.h>) [0] */
-	size_t max_per_source;  /* of one source; more are cut off; 0: no limit [0] */
-	unsigned accept_rate;   /* new ones a second; more wait in the backlog; 0: no limit [0] */
-	unsigned accept_burst;  /* at once after a rest; 0: as accept_rate, at least 64 [0] */
+	size_t max_sessions; /* at once; 0: as many as descriptors allow (<rota/admission.h>) [0] */
+	size_t max_per_source; /* of one source; more are cut off; 0: no limit [0] */
+	unsigned accept_rate;  /* new ones a second; more wait in the backlog; 0: no limit [0] */
+	unsigned accept_burst; /* at once after a rest; 0: as accept_rate, at least 64 [0] */
 
 	/* Peers that begin with a PROXY header, and must (<rota/proxy_protocol.h>); copied [none] */
 	const struct rota_cidr *proxies;
@@ -163,8 +163,8 @@ struct rota_service_left {
 #define ROTA_SERVICE_LEFT 64
 
 struct rota_service_report {
-	size_t finished; /* sessions that came to an end by themselves */
-	size_t cut;      /* that were there when the time was over */
+	size_t finished;                      /* sessions that came to an end by themselves */
+	size_t cut;                           /* that were there when the time was over */
 	const struct rota_service_left *left; /* the first of these */
 	size_t left_count;                    /* how many of them: ROTA_SERVICE_LEFT at most */
 };

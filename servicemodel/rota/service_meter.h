@@ -21,9 +21,9 @@ struct rota_service_meter {
 	uint64_t paused;   /* times that accepting was put off, for any shortage or the rate */
 	uint64_t frames_in;
 	uint64_t frames_out;
-	uint64_t bytes_in;   /* that frames or data took */
-	uint64_t bytes_out;  /* that rota_session_send took, wrapped */
-	uint64_t bad_frames; /* sessions that ended by one */
+	uint64_t bytes_in;                  /* that frames or data took */
+	uint64_t bytes_out;                 /* that rota_session_send took, wrapped */
+	uint64_t bad_frames;                /* sessions that ended by one */
 	uint64_t closed[ROTA_REASON_COUNT]; /* sessions, by the reason of their end */
 };
 

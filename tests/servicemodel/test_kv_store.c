@@ -257,7 +257,7 @@ expire__at_its_time__and_not_before(void **state)
 	assert_int_equal(kv_store_expire(find(store, "key 0"), 2 * ROTA_SECOND), 0);
 	assert_int_equal(kv_store_expire(find(store, "key 1"), ROTA_SECOND), 0);
 	assert_int_equal(kv_store_expire(find(store, "key 1"), 3 * ROTA_SECOND), 0);
-	assert_int_equal(store->expiring, 2);
+	assert_int_equal(store->table->expiring, 2);
 	assert_int_equal(kv_store_left(find(store, "key 0")), 2 * ROTA_SECOND);
 	assert_int_equal(kv_store_left(find(store, "key 2")), -1);
 	turn_at(scene, begin + 2 * ROTA_SECOND - 1);
@@ -268,7 +268,7 @@ expire__at_its_time__and_not_before(void **state)
 	turn_at(scene, begin + 3 * ROTA_SECOND);
 	assert_int_equal(store->table->keys, 1);
 	assert_int_equal(store->expired, 2);
-	assert_int_equal(store->expiring, 0);
+	assert_int_equal(store->table->expiring, 0);
 }
 
 /* As in a turn in which a command comes before the timers. */
@@ -309,7 +309,7 @@ expire__what_is_put_or_kept__stays(void **state)
 	kv_store_persist(find(store, "key 1"));
 	kv_store_persist(find(store, "key 1"));
 	assert_int_equal(kv_store_set(find(store, "key 2"), &value), 0);
-	assert_int_equal(store->expiring, 1);
+	assert_int_equal(store->table->expiring, 1);
 	turn_at(scene, sim_of(scene->fixture.ctx)->now + ROTA_MINUTE);
 	expect(store, "key 0", "2");
 	expect(store, "key 1", "1");
@@ -374,7 +374,7 @@ flush__keys_that_expire_meanwhile__are_nobody_elses(void **state)
 	turn_at(scene, sim_of(scene->fixture.ctx)->now + ROTA_SECOND);
 	assert_int_equal(store->table->keys, 3000);
 	assert_int_equal(store->expired, 0);
-	assert_int_equal(store->expiring, 0);
+	assert_int_equal(store->table->expiring, 0);
 	expect(store, "key 7", "2");
 	kv_store_flush(store);
 	turns(scene, 4);
