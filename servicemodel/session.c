@@ -162,6 +162,20 @@ framing_of(const struct rota_session *session)
 								       : &session->service->framing;
 }
 
+/* The stream is asked for as much as the frame needs that is coming, if that is known. */
+static void
+ask(struct rota_session *session)
+{
+	bool needs = (session->flags & ROTA__SESSION_HAS_REST) != 0 && session->state.need > 0;
+
+	if (!needs && (session->flags & ROTA__SESSION_NEEDS) == 0)
+		return;
+	session->flags &= ~ROTA__SESSION_NEEDS;
+	if (needs)
+		session->flags |= ROTA__SESSION_NEEDS;
+	(void)rota_stream_need(rota_session_stream(session), needs ? session->state.need : 0);
+}
+
 int
 rota_session_set_framing(struct rota_session *session, const struct rota_framing *framing)
 {
@@ -177,6 +191,8 @@ rota_session_set_framing(struct rota_session *session, const struct rota_framing
 		return -ENOMEM;
 	rare->framing = framing;
 	session->state = (struct rota_framing_state){ 0 };
+	/* What the frame needs that was coming does not matter any more. */
+	ask(session);
 	return 0;
 }
 
@@ -248,20 +264,6 @@ give_frames(struct rota_session *session, const char *bytes, size_t len)
 	if (used < len)
 		session->flags |= ROTA__SESSION_HAS_REST;
 	return (ssize_t)used;
-}
-
-/* The stream is asked for as much as the frame needs that is coming, if that is known. */
-static void
-ask(struct rota_session *session)
-{
-	bool needs = (session->flags & ROTA__SESSION_HAS_REST) != 0 && session->state.need > 0;
-
-	if (!needs && (session->flags & ROTA__SESSION_NEEDS) == 0)
-		return;
-	session->flags &= ~ROTA__SESSION_NEEDS;
-	if (needs)
-		session->flags |= ROTA__SESSION_NEEDS;
-	(void)rota_stream_need(rota_session_stream(session), needs ? session->state.need : 0);
 }
 
 /* Whether it is to go, and nothing that was read is left. */

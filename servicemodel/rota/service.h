@@ -32,7 +32,10 @@ struct rota_session;
 struct rota_protocol {
 	const char *name;    /* in messages and meters; NULL: "service" */
 	size_t session_size; /* bytes of the protocol's own in each session, zeroed */
-	/* How input is cut into frames for on_frame; ops NULL: it comes by on_data */
+	/*
+	 * How input is cut into frames for on_frame; ops NULL: it comes by on_data. Its limit holds
+	 * for what is sent, too
+	 */
 	struct rota_framing framing;
 
 	/* The session is open: connected, PROXY header read, shaken hands. */
@@ -73,7 +76,8 @@ struct rota_protocol {
 
 	/*
 	 * The session is over: exactly once, last; also when it was never open. why has the reason
-	 * limit or protocol, the error and the text when a frame was bad.
+	 * limit or protocol, the error and the text when a frame was bad. Of connections that were
+	 * refused, as their source has too many, the protocol never hears.
 	 */
 	void (*on_close)(struct rota_session *session, const struct rota_close_info *why,
 		void *userdata);
@@ -123,7 +127,7 @@ struct rota_service_options {
  * Begins a service. options (NULL for the defaults) are copied. Free it with rota_service_free.
  *
  * Returns 0; what rota_listen returns for the first address that cannot be listened on (nothing is
- * listened on then), or rota_admission_new; -EINVAL for a protocol or options that make no sense: a
+ * listened on then, and each fd:N before it is closed), or rota_admission_new; -EINVAL for a protocol or options that make no sense: a
  * bad framing, on_frame without a framing or on_data with one, an admission in the options; -ENOMEM.
  */
 ROTA_API int rota_serve(struct rota_context *ctx, const struct rota_service_options *options,
@@ -141,7 +145,7 @@ ROTA_API int rota_service_listen(struct rota_service *service, const char *text)
 
 /*
  * The listeners, from 0 on, in the order they were made; NULL behind the last. A listener's userdata
- * and handlers are the service's; to close one is allowed.
+ * and handlers are the service's, and so is to pause and resume it; to close one is allowed.
  */
 ROTA_API struct rota_listener *rota_service_listener(const struct rota_service *service,
 	size_t index);

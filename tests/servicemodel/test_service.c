@@ -304,6 +304,34 @@ session__with_another_framing__has_it_from_the_next_frame_on(void **state)
 	hall_close(ctx, &hall);
 }
 
+/* What the old framing has waited for does not count for the new one. */
+static void
+session__with_another_framing_while_paused__has_what_was_left(void **state)
+{
+	static const struct rota_framing lines = { &rota_framing_line, 64, NULL, 0, NULL };
+	struct rota_context *ctx = context_of(state);
+	struct hall hall;
+	char answer[32];
+	int peer;
+
+	hall_init(&hall);
+	hall.protocol.framing = (struct rota_framing){ .ops = &rota_framing_length16 };
+	hall_open(ctx, &hall);
+	peer = raw_connect(hall.address);
+	/* The first two bytes of 24,929 and two more. */
+	raw_send(peer, "aabc", 4);
+	hall_expect(ctx, &hall, HALL_OPEN, 1);
+	hall_spin(ctx);
+	rota_session_pause(hall.last);
+	assert_int_equal(rota_session_set_framing(hall.last, &lines), 0);
+	rota_session_resume(hall.last);
+	raw_send(peer, "d\n", 2);
+	assert_int_equal(hall_read(ctx, peer, answer, sizeof answer, 6), 6);
+	assert_string_equal(answer, "aabcd\n");
+	close(peer);
+	hall_close(ctx, &hall);
+}
+
 /* Bad frames */
 
 static void
@@ -476,6 +504,7 @@ main(void)
 		fixture_test(session__a_negative_return__closes_with_that_error),
 		fixture_test(session__closed_in_a_frame__gets_no_more_and_sends_what_it_said),
 		fixture_test(session__with_another_framing__has_it_from_the_next_frame_on),
+		fixture_test(session__with_another_framing_while_paused__has_what_was_left),
 		fixture_test(bad_frame__too_long__ends_the_session_and_names_the_limit),
 		fixture_test(bad_frame__cut_by_the_end__ends_the_session_and_says_so),
 		fixture_test(bad_frame__malformed__ends_the_session_and_names_the_framing),
