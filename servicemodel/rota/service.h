@@ -127,8 +127,9 @@ struct rota_service_options {
  * Begins a service. options (NULL for the defaults) are copied. Free it with rota_service_free.
  *
  * Returns 0; what rota_listen returns for the first address that cannot be listened on (nothing is
- * listened on then, and each fd:N before it is closed), or rota_admission_new; -EINVAL for a protocol or options that make no sense: a
- * bad framing, on_frame without a framing or on_data with one, an admission in the options; -ENOMEM.
+ * listened on then, and each fd:N before it is closed), or rota_admission_new; -EINVAL for a
+ * protocol or options that make no sense: a bad framing, on_frame without a framing or on_data with
+ * one, an admission in the options; -ENOMEM.
  */
 ROTA_API int rota_serve(struct rota_context *ctx, const struct rota_service_options *options,
 	const struct rota_protocol *protocol, void *userdata, struct rota_service **ret_service);
