@@ -19,7 +19,7 @@ class Stored(Row):
     unit = 'ns of CPU per request'
     servers = STORES
     ratios = ('redis',)
-    columns = (*CPU.values(), *RATES.values(), *TRUST)
+    columns = (*CPU.values(), *RATES.values(), Column('client_ns', 'ns of the client'), *TRUST)
 
     def __init__(self, title, depth, per_second, cpu_limit):
         self.title = title
@@ -47,22 +47,22 @@ class Stored(Row):
             'cpu_ns': sum(one['cpu_ns'] for one in both) / 2,
             **{CPU[command].key: one['cpu_ns'] for command, one in found.items()},
             **{RATES[command].key: one['rate'] for command, one in found.items()},
-            'busy_percent': sum(one['busy_percent'] for one in both) / 2,
-            'waited_percent': sum(one['waited_percent'] for one in both) / 2,
+            **{key: sum(one[key] for one in both) / 2
+               for key in ('client_ns', 'busy_percent', 'waited_percent')},
         }
 
     def cost(self, store, cores, command, requests):
         put_load(store, cores, command, max(requests // 10, CLIENTS * self.depth), self.depth)
         counted = store.commands()
         before = store.usage_at_rest()
-        rate = put_load(store, cores, command, requests, self.depth)
+        rate, client = put_load(store, cores, command, requests, self.depth)
         after = store.usage_at_rest()
         # redis-benchmark counts replies, whatever they say.
         if store.commands() - counted < requests:
             raise BenchError(f'{store.command[0]} has not done what was asked of it')
         used = {key: after[key] - before[key] for key in after}
         window = requests / rate * 1e9
-        return {'rate': rate, 'cpu_ns': used['cpu'] / requests,
+        return {'rate': rate, 'cpu_ns': used['cpu'] / requests, 'client_ns': client / requests,
                 'busy_percent': 100 * used['cpu'] / window,
                 'waited_percent': 100 * used['waited'] / window}
 

@@ -3,6 +3,7 @@
 
 import csv
 import os
+import resource
 import shutil
 import socket
 import subprocess
@@ -81,11 +82,18 @@ class Store(Server):
             self.folder.cleanup()
 
 
+def children_cpu():
+    """Returns the CPU ns of all children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (used.ru_utime + used.ru_stime) * 1e9
+
+
 def put_load(store, cores, command, requests, depth):
-    """Runs redis-benchmark; returns the requests per second that it tells."""
+    """Runs redis-benchmark; returns the requests per second that it tells, and its CPU ns."""
     host, port = store.address.split(':')
     arguments = ['redis-benchmark', '-h', host, '-p', port, '-c', str(CLIENTS), '-P', str(depth),
                  '-n', str(requests), '-t', command, '--csv']
+    before = children_cpu()
     try:
         done = subprocess.run(arguments, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=PATIENCE + requests / 10000, check=False,
@@ -94,5 +102,5 @@ def put_load(store, cores, command, requests, depth):
         raise BenchError(f'{" ".join(arguments)} did not end') from None
     for line in csv.DictReader(done.stdout.splitlines()):
         if done.returncode == 0 and line['test'] == command.upper():
-            return float(line['rps'])
+            return float(line['rps']), children_cpu() - before
     raise BenchError(f'{" ".join(arguments)}: status {done.returncode}: {done.stderr.strip()}')
