@@ -71,7 +71,7 @@ read_header(const unsigned char *bytes, size_t len, int64_t *ret_number)
 
 /* Returns how long the word is, with its header; 0 when more is needed: *ret_need, if it is known. */
 static inline ssize_t
-find_word(const struct rota_framing *framing, const unsigned char *bytes, size_t len,
+find_word(const struct rota_framing *framing, size_t limit, const unsigned char *bytes, size_t len,
 	size_t *ret_need)
 {
 	int64_t number = 0;
@@ -85,7 +85,7 @@ find_word(const struct rota_framing *framing, const unsigned char *bytes, size_t
 	header = read_header(bytes, len, &number);
 	if (header == 0)
 		return 0;
-	if (header < 0 || number < 0 || (uint64_t)number > rota_framing_limit(framing))
+	if (header < 0 || number < 0 || (uint64_t)number > limit)
 		return fail(framing, "invalid bulk length");
 	whole = (size_t)header + (size_t)number + 2;
 	if (len < whole) {
@@ -99,7 +99,7 @@ find_word(const struct rota_framing *framing, const unsigned char *bytes, size_t
 
 /* state->own is how many words are to come, and one more: 0 is before the array's header. */
 static ssize_t
-find_array(const struct rota_framing *framing, struct rota_framing_state *state,
+find_array(const struct rota_framing *framing, size_t limit, struct rota_framing_state *state,
 	const unsigned char *bytes, size_t len)
 {
 	size_t at = state->seen;
@@ -112,8 +112,7 @@ find_array(const struct rota_framing *framing, struct rota_framing_state *state,
 		r = read_header(bytes, len, &number);
 		if (r == 0)
 			return 0;
-		if (r < 0 ||
-			(number > 0 && (uint64_t)number > rota_framing_limit(framing) / WORD_LEAST))
+		if (r < 0 || (number > 0 && (uint64_t)number > limit / WORD_LEAST))
 			return fail(framing, "invalid multibulk length");
 		at = (size_t)r;
 		words = number > 0 ? (size_t)number : 0;
@@ -121,7 +120,7 @@ find_array(const struct rota_framing *framing, struct rota_framing_state *state,
 	for (; words > 0; words--) {
 		size_t need = 0;
 
-		r = find_word(framing, bytes + at, len - at, &need);
+		r = find_word(framing, limit, bytes + at, len - at, &need);
 		if (r < 0)
 			return r;
 		if (r == 0) {
@@ -163,7 +162,7 @@ find(const struct rota_framing *framing, struct rota_framing_state *state,
 	if (len > limit)
 		len = limit;
 	if (bytes[0] == '*')
-		r = find_array(framing, state, bytes, len);
+		r = find_array(framing, limit, state, bytes, len);
 	else
 		r = find_line(framing, state, bytes, len);
 	if (r > 0)
@@ -174,37 +173,67 @@ find(const struct rota_framing *framing, struct rota_framing_state *state,
 const struct rota_framing_ops kv_resp_framing = { .name = "RESP", .find = find };
 
 static int
-add_word(struct kv_words *words, const char *bytes, size_t len)
+reserve(struct kv_words *words, size_t count)
 {
-	if (words->count == words->room) {
-		size_t room = words->room > 0 ? 2 * words->room : WORDS_ROOM;
-		struct kv_text *at = realloc(words->at, room * sizeof(*at));
+	size_t room = words->room > 0 ? words->room : WORDS_ROOM;
+	struct kv_text *at;
 
-		if (!at)
-			return -ENOMEM;
-		words->at = at;
-		words->room = room;
-	}
-	words->at[words->count++] = (struct kv_text){ bytes, len };
+	if (count <= words->room)
+		return 0;
+	while (room < count)
+		room *= 2;
+	at = realloc(words->at, room * sizeof(*at));
+	if (!at)
+		return -ENOMEM;
+	words->at = at;
+	words->room = room;
 	return 0;
 }
 
-/* The framing has checked it. */
 static int
-split_array(const unsigned char *bytes, size_t len, struct kv_words *words)
+add_word(struct kv_words *words, const char *bytes, size_t len)
 {
-	int64_t number = 0;
-	ssize_t at = read_header(bytes, len, &number);
-	int r = 0;
+	int r = reserve(words, words->count + 1);
 
-	for (; r == 0 && number > 0; number--) {
-		int64_t size = 0;
-
-		at += read_header(bytes + at, len - (size_t)at, &size);
-		r = add_word(words, (const char *)bytes + at, (size_t)size);
-		at += size + 2;
-	}
+	if (r >= 0)
+		words->at[words->count++] = (struct kv_text){ bytes, len };
 	return r;
+}
+
+/* The number of a header that has been checked. Returns what is behind it. */
+static inline const char *
+skip_header(const char *header, size_t *ret_number)
+{
+	size_t number = 0;
+
+	for (header++; *header != '\r'; header++)
+		number = number * 10 + (size_t)(*header - '0');
+	*ret_number = number;
+	return header + 2;
+}
+
+/* The framing has checked it: all that it says is there. */
+static int
+split_array(const char *bytes, struct kv_words *words)
+{
+	size_t count = 0;
+	size_t size = 0;
+	size_t i;
+	int r;
+
+	if (bytes[1] == '-')
+		return 0;
+	bytes = skip_header(bytes, &count);
+	r = reserve(words, count);
+	if (r < 0)
+		return r;
+	for (i = 0; i < count; i++) {
+		bytes = skip_header(bytes, &size);
+		words->at[i] = (struct kv_text){ bytes, size };
+		bytes += size + 2;
+	}
+	words->count = count;
+	return 0;
 }
 
 static int
@@ -301,7 +330,7 @@ int
 kv_resp_split(const void *frame, size_t len, struct kv_words *words)
 {
 	words->count = 0;
-	return *(const char *)frame == '*' ? split_array(frame, len, words)
+	return *(const char *)frame == '*' ? split_array(frame, words)
 					   : split_line(frame, len, words);
 }
 
@@ -340,7 +369,11 @@ kv_text_is(const struct kv_text *text, const char *word)
 	size_t i;
 
 	for (i = 0; i < text->len; i++) {
-		if (word[i] == '\0' || tolower((unsigned char)text->bytes[i]) != word[i])
+		char c = text->bytes[i];
+
+		if (c >= 'A' && c <= 'Z')
+			c = (char)(c - 'A' + 'a');
+		if (word[i] == '\0' || c != word[i])
 			return false;
 	}
 	return word[i] == '\0';
