@@ -124,15 +124,31 @@ lent_bytes__not_taken__are_still_the_callers(void **state)
 	peer_receive(line, LENT);
 	line_settle(line);
 	assert_int_equal(releases, 1);
-	for (uint64_t at = 1; at <= 2; at++) {
-		faulty_allocator_fail(at, false);
-		assert_int_equal(lend(&line->side, 5), -ENOMEM);
-	}
+	faulty_allocator_fail(1, false);
+	assert_int_equal(lend(&line->side, 5), -ENOMEM);
 	faulty_allocator_reset();
 	rota_stream_end(line->side.stream);
 	assert_int_equal(lend(&line->side, 5), -ENOTCONN);
 	peer_sees_end(line);
 	assert_int_equal(releases, 1);
+}
+
+static void
+lent_bytes__without_memory_for_a_queue__are_still_the_callers(void **state)
+{
+	struct line *line = *state;
+
+	releases = 0;
+	at_release = NULL;
+	line_open(line);
+	/* The first queue of the context, so nothing is spare. */
+	for (uint64_t at = 1; at <= 2; at++) {
+		faulty_allocator_fail(at, false);
+		assert_int_equal(lend(&line->side, 5), -ENOMEM);
+	}
+	faulty_allocator_reset();
+	line_settle(line);
+	assert_int_equal(releases, 0);
 }
 
 /* Every way to end */
@@ -409,6 +425,7 @@ main(void)
 		line_test(lent_bytes__of_no_length__are_released_and_hold_nothing_up),
 		line_test(lent_bytes__without_release__are_written),
 		line_test(lent_bytes__not_taken__are_still_the_callers),
+		line_test(lent_bytes__without_memory_for_a_queue__are_still_the_callers),
 		line_test(lent_bytes__aborted__are_released),
 		line_test(lent_bytes__closed_in_order__are_released_when_written),
 		line_test_simulated(lent_bytes__close_takes_too_long__are_released),
