@@ -278,10 +278,8 @@ rota_client_free(struct rota_client *client)
 	if (client->ctx != NULL)
 		stop_times(client);
 	rota__client_end_calls(client);
-	for (size_t i = 0; i < client->connections_count; i++) {
-		if (client->connections[i].stream != NULL)
-			rota_stream_abort(client->connections[i].stream);
-	}
+	for (size_t i = 0; i < client->connections_count; i++)
+		rota__connection_abort(&client->connections[i]);
 	rota__client_let_go(client);
 }
 

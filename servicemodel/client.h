@@ -189,6 +189,7 @@ extern const struct rota_stream_handlers rota__connection_handlers;
 /* Connects; it has no stream. */
 void rota__connection_begin(struct rota__connection *connection);
 void rota__connection_close(struct rota__connection *connection);
+void rota__connection_abort(struct rota__connection *connection);
 
 bool rota__connection_has_room(const struct rota__connection *connection);
 

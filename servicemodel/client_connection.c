@@ -212,6 +212,15 @@ rota__connection_leave(struct rota__connection *connection)
 }
 
 void
+rota__connection_abort(struct rota__connection *connection)
+{
+	if (connection->stream == NULL)
+		return;
+	set_state(connection, ROTA__CONNECTION_CLOSING);
+	rota_stream_abort(connection->stream);
+}
+
+void
 rota__connection_look_silent(struct rota__connection *connection, rota_time now)
 {
 	const struct rota_client_options *options = &connection->client->options;
@@ -223,8 +232,7 @@ rota__connection_look_silent(struct rota__connection *connection, rota_time now)
 		(void)rota__connection_fault(connection, ROTA_REASON_TIMEOUT_IDLE,
 			"nothing has come for %lld ms, though there were calls",
 			(long long)((now - connection->asked) / ROTA_MILLISECOND));
-	set_state(connection, ROTA__CONNECTION_CLOSING);
-	rota_stream_abort(connection->stream);
+	rota__connection_abort(connection);
 }
 
 /* Its stream's handlers */

@@ -311,6 +311,7 @@ call__by_id_late_reply__is_dropped_and_not_anothers(void **state)
 	struct rota_client *client;
 	struct desk desk;
 	struct ask asks[2];
+	struct ask others[15];
 
 	desk_init(&desk, ROTA_DIALOG_BY_ID);
 	desk_open(ctx, &desk, NULL);
@@ -322,6 +323,11 @@ call__by_id_late_reply__is_dropped_and_not_anothers(void **state)
 	sim_advance(ctx, 11 * ROTA_SECOND);
 	rota_session_pause(desk.last);
 	(void)rota_call_cancel(&asks[0].call);
+	/* The next but these has the same place in the client's table. */
+	for (int i = 0; i < 15; i++) {
+		ask_make(client, &others[i], "k");
+		assert_int_equal(rota_call_cancel(&others[i].call), 0);
+	}
 	ask_make(client, &asks[1], "k");
 	ask_expect(ctx, &asks[0], ROTA_CALL_CANCELLED);
 	spin(ctx, 5);

@@ -352,7 +352,7 @@ target__down__is_tried_again_ever_later_until_it_is_there(void **state)
 	options.userdata = &states;
 	client = make_client(ctx, &options);
 	ask_make(client, &ask, "e");
-	for (int i = 1; i <= 10; i++) {
+	for (int i = 1; i <= 24; i++) {
 		rota_time rest;
 
 		wait_for(ctx, &states.lost, i);
