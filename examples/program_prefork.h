@@ -23,7 +23,7 @@ typedef int program_process_fn(struct program_prefork *prefork, struct rota_proc
 
 struct program_prefork {
 	program_process_fn *run;
-	/* In the master, each of them NULL or: the processes are there, 0 or a status; one is gone */
+	/* In the master, or NULL: the processes are there, 0 or a status; and one is gone */
 	int (*open)(struct program_prefork *prefork);
 	void (*forget)(struct program_prefork *prefork, pid_t pid);
 	const struct rota_address *addresses;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * proxy_processes.c - rota-proxy in several processes: each is a proxy as if it were alone, on
- * sockets of the master's, with a part of the connections. The master serves --control: its sums are
- * of numbers that each process writes down before it waits. A process serves the same path with a
- * dot and its number behind, for what it alone knows: its connections.
+ * sockets of the master's, with a part of the connections. The master serves --control: its sums
+ * are of numbers that each process writes down before it waits. A process serves the same path with
+ * a dot and its number behind, for what it alone knows: its connections.
  */
 #include "proxy.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A process of a prefork as it sees itself: from the fork to its exit. It has a copy of all that the
- * master has in memory, and of that it uses the prefork's options, keys and shared memory; of the
- * master's descriptors it keeps those that it is given.
+ * A process of a prefork as it sees itself: from the fork to its exit. It has a copy of all that
+ * the master has in memory, and of that it uses the prefork's options, keys and shared memory; of
+ * the master's descriptors it keeps those that it is given.
  */
 #include <errno.h>
 #include <limits.h>

@@ -180,7 +180,7 @@ rota__prefork_destroy(struct rota__prefork_process *process)
 	rota__prefork_bury(process);
 }
 
-/* Everything that can fail, before there is a process. 0, with the end that it gets, or an error. */
+/* What can fail, before there is a process. 0, with the end that it gets, or an error. */
 static int
 prepare(struct rota__prefork_process *process, int *ret_fd)
 {

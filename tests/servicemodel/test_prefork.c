@@ -4,6 +4,7 @@
  * die. Generations and draining are test_prefork_reload.c's.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,7 +71,9 @@ process__has_what_it_is_given__and_nothing_else_of_its_master(void **state)
 	crew.manner = CREW_HAS_A_LOOK;
 	crew.options.keep = &ends[1];
 	crew.options.keep_count = 1;
-	crew.forbidden = ends[0];
+	/* Behind all that it is given. */
+	crew.forbidden = fcntl(ends[0], F_DUPFD, 500);
+	assert_true(crew.forbidden >= 500);
 	crew_open(ctx, &crew);
 	/* In a process that signal is its own; here it still comes. */
 	kill(crew.pids[0], SIGTERM);
@@ -87,6 +90,7 @@ process__has_what_it_is_given__and_nothing_else_of_its_master(void **state)
 	close(peer);
 	crew_close(ctx, &crew);
 	rota_signal_stop(ctx, &terminate);
+	close(crew.forbidden);
 	close_pair(ends);
 }
 

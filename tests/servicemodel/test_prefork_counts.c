@@ -235,7 +235,7 @@ is_over(struct rota_context *ctx, void *userdata)
 
 /* The keys are replaced every few milliseconds, and whoever comes again soon is always resumed. */
 static void
-session__keys_are_replaced__is_resumed_while_it_is_young_and_forgotten_when_old(void **state)
+session__keys_are_replaced__is_resumed_while_young_and_forgotten_when_old(void **state)
 {
 	struct rota_context *ctx = context_of(state);
 	SSL_SESSION *session = NULL;
@@ -271,7 +271,7 @@ main(void)
 		crew_test(meter__after_the_end__has_it_all),
 		crew_test(session__begun_at_one__is_resumed_at_another_also_of_the_next_generation),
 		crew_test(
-			session__keys_are_replaced__is_resumed_while_it_is_young_and_forgotten_when_old),
+			session__keys_are_replaced__is_resumed_while_young_and_forgotten_when_old),
 	};
 
 	faulty_allocator_install();
