@@ -15,6 +15,7 @@
 #include <rota/signals.h>
 
 #include "faulty_sys.h"
+#include "../reactor/pidfd.h"
 
 #define PATIENCE 5000
 
@@ -244,6 +245,8 @@ on_drained(struct rota_prefork *prefork, const struct rota_prefork_report *repor
 void
 crew_init(struct crew *crew)
 {
+	if (!has_pidfd())
+		skip();
 	*crew = (struct crew){
 		.options = ROTA_PREFORK_OPTIONS_INIT,
 		.listen = { "127.0.0.1:0" },
@@ -404,11 +407,4 @@ bool
 crew_is_gone(pid_t pid)
 {
 	return kill(pid, 0) < 0 && errno == ESRCH;
-}
-
-int
-crew_group_setup(void **state)
-{
-	(void)state;
-	return 0;
 }

@@ -69,6 +69,7 @@ struct crew_peer {
 	bool is_resumed; /* of TLS */
 };
 
+/* Where there is no pidfd_open the test is skipped. */
 void crew_init(struct crew *crew);
 /* What rota_prefork_start says. */
 int crew_try(struct rota_context *ctx, struct crew *crew);
@@ -97,9 +98,6 @@ void crew_echo(const struct crew_peer *peer);
 bool crew_is_cut(const struct crew_peer *peer);
 /* Whether a process is no more, not even to be reaped. */
 bool crew_is_gone(pid_t pid);
-
-/* Where there is no pidfd_open the tests cannot be. */
-int crew_group_setup(void **state);
 
 #define crew_test(function) cmocka_unit_test_setup_teardown(function, fixture_setup, rig_teardown)
 

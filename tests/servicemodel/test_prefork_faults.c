@@ -133,5 +133,5 @@ main(void)
 	};
 
 	faulty_allocator_install();
-	return cmocka_run_group_tests(tests, crew_group_setup, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

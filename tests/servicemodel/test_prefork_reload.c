@@ -370,6 +370,30 @@ drain__process_dies_meanwhile__is_not_replaced(void **state)
 	rota_prefork_free(crew.prefork);
 }
 
+static void
+drain__place_waits_to_be_filled__stays_empty(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct crew_peer peer;
+	struct crew crew;
+
+	crew_init(&crew);
+	crew.options.first_backoff = crew.options.most_backoff = 20 * ROTA_MILLISECOND;
+	crew_open(ctx, &crew);
+	peer = crew_connect_to(&crew, 0, 0);
+	crew_kill(ctx, &crew, 1, SIGKILL);
+	kill(crew.pids[1], SIGKILL);
+	crew_wait(ctx, &crew, CREW_DEATH, 2);
+	assert_int_equal(crew.deaths[1].again, 20 * ROTA_MILLISECOND);
+	crew_drain(&crew, 60 * ROTA_MILLISECOND);
+	crew_wait(ctx, &crew, CREW_DRAINED, 1);
+	/* There was time for one, but there was none. */
+	assert_int_equal(crew.report.ended, 1);
+	assert_int_equal(crew.told[CREW_DEATH], 3);
+	crew_leave(&peer);
+	rota_prefork_free(crew.prefork);
+}
+
 int
 main(void)
 {
@@ -387,9 +411,10 @@ main(void)
 		crew_test(drain__processes_that_do_not_end__are_killed_at_the_deadline),
 		crew_test(drain__of_a_reload__ends_both_generations),
 		crew_test(drain__nobody_left__is_told_in_a_turn),
+		crew_test(drain__place_waits_to_be_filled__stays_empty),
 		crew_test(drain__process_dies_meanwhile__is_not_replaced),
 	};
 
 	faulty_allocator_install();
-	return cmocka_run_group_tests(tests, crew_group_setup, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
