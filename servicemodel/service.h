@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A service inside: what its files share. service.c has the listeners and the service itself,
- * session.c what happens on a session's stream, service_drain.c the end.
+ * session.c what happens on a session's stream, session_frames.c its frames, service_drain.c the end.
  */
 #ifndef ROTA_PRIVATE_SERVICE_H
 #define ROTA_PRIVATE_SERVICE_H
@@ -104,6 +104,26 @@ void rota__session_accepted(struct rota_service *service, struct rota_stream *st
 /* It is to come to an end because the service does. */
 void rota__session_leave(struct rota_session *session);
 
+/* It is dropped, as its stream was. */
+void rota__session_forget(struct rota_session *session);
+
+/* What few sessions have, from now on this one too; NULL without memory. */
+struct rota__rare *rota__session_rare(struct rota_session *session);
+
+/* session_frames.c */
+
+/* The framing that it has now. */
+const struct rota_framing *rota__session_framing(const struct rota_session *session);
+
+/*
+ * Gives as many frames as there are and may be given. Returns how many bytes they took, or what a
+ * handler returned.
+ */
+ssize_t rota__session_give_frames(struct rota_session *session, const char *bytes, size_t len);
+
+/* Tells it, and closes the session. */
+void rota__session_end_by_bad_frame(struct rota_session *session, int error);
+
 /*
  * For models. The last are of the payload: NULL where the framing does not look at it, and its
  * parts, ROTA__SEND_PARTS of them at most. As rota_session_send.
@@ -120,9 +140,6 @@ size_t rota__session_limit(const struct rota_session *session);
 void rota__session_hold(struct rota_session *session, bool is_held);
 /* Notes what the peer did wrong, a static string. Returns -EPROTO, for on_frame. */
 int rota__session_fault(struct rota_session *session, const char *text);
-
-/* It is dropped, as its stream was. */
-void rota__session_forget(struct rota_session *session);
 
 /* service.c */
 
