@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What the tests of rota-kv share: saying commands, and reading answers byte by byte as they are."""
 
+import os
+
 from harness import check, connect, program
 
 KV = program("rota-kv")
@@ -18,6 +20,9 @@ def bulk(data):
 
 def kv(scene, *arguments, **options):
     """rota-kv on a port of its own: the process and the address."""
+    # What is freed is free with a sanitizer too, so that its memory can be looked at.
+    asan = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1"
+    options.setdefault("env", dict(os.environ, ASAN_OPTIONS=asan))
     return scene.listening(KV, "--listen", "127.0.0.1:0", *arguments, **options)
 
 
