@@ -186,6 +186,7 @@ chat_on(struct rota_context *ctx, const char *address)
 	if (r >= 0) {
 		fprintf(stderr, "chatting on %s\n", address);
 		r = rota_iterate(ctx, NULL);
+		rota_signal_stop(ctx, &interrupt);
 	}
 	rota_service_free(service);
 	return r;
