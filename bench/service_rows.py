@@ -118,16 +118,17 @@ class Calls(Row):
 
 
 class IdleSessions(Row):
-    """Private memory per idle session of a service, and per idle stream, both with 64 B of its own."""
+    """Private memory per idle session of a service, and per idle stream, with as many own bytes."""
 
-    rounds = 3
-    title = 'private memory of an idle session after one echo, 64 B of its own in it, 10,000 of them'
+    rounds = 5
+    title = 'private memory of an idle session with 64 B of its own, after one echo, 10,000 of them'
     key = 'bytes'
     unit = 'B per connection'
     servers = ('rota', 'rota-stream')
     ratios = ()
-    figures = (Figure('difference', 64.5, 'rota-stream', 'at most 64 over rota-stream, to the nearest byte'),)
-    kept, counted = 300, 10000  # as IdleMemory; more, since a page is much beside the bar
+    figures = (Figure('difference', 64.5, 'rota-stream',
+                      'at most 64 over rota-stream, to the nearest byte'),)
+    kept, counted = 300, 10000  # as IdleMemory's; more, as a page is much beside the bar
 
     @staticmethod
     def has(programs, name):
