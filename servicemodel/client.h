@@ -145,8 +145,8 @@ void rota__client_pump(struct rota_client *client);
 void rota__call_end(struct rota_call *call, enum rota_outcome outcome, struct rota_link *list);
 
 /*
- * It waits again, in front of next (a link, or a list: behind all): it was not taken, or may be sent
- * again.
+ * It waits again, in front of next (a link, or a list: behind all): it was not taken, or may be
+ * sent again.
  */
 void rota__call_wait_again(struct rota_call *call, struct rota_link *next);
 
@@ -193,7 +193,10 @@ void rota__connection_abort(struct rota__connection *connection);
 
 bool rota__connection_has_room(const struct rota__connection *connection);
 
-/* Sends a call that is in no list. 0; -ROTA_EFULL; -ENOTCONN; or another error, which is the call's. */
+/*
+ * Sends a call that is in no list. 0; -ROTA_EFULL; -ENOTCONN; or another error, which is the
+ * call's.
+ */
 int rota__connection_send(struct rota__connection *connection, struct rota_call *call);
 
 /* Sends a frame without a body. */

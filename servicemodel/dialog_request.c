@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Requests: taken, found, cancelled, and given back. They come from a pool, and go back to it with the
- * memory that their replies waited in, so that a steady state allocates nothing.
+ * Requests: taken, found, cancelled, and given back. They come from a pool, and go back to it with
+ * the memory that their replies waited in, so that a steady state allocates nothing.
  *
  * Ids are the peer's choice. The table by id is a small one of chains; a peer that chooses ids
  * which all meet in one chain makes it as long as requests may be in flight, and no longer.

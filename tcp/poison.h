@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory that is kept though nobody may use it, told to AddressSanitizer, which then finds who does.
- * Nothing, without it.
+ * Memory that is kept though nobody may use it, told to AddressSanitizer, which then finds who
+ * does. Nothing, without it.
  */
 #ifndef ROTA_PRIVATE_POISON_H
 #define ROTA_PRIVATE_POISON_H

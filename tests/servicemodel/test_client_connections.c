@@ -291,7 +291,7 @@ target__that_went_away_in_order__loses_no_call(void **state)
 		spin(ctx, 1);
 	desk_reply_all(&desks[1], "");
 	assert_int_equal(rota_service_drain(desks[0].service, ROTA_NEVER, NULL, NULL), 0);
-	/* The first are sent before the client knows, and the last when the desk is no longer there. */
+	/* The first are sent before the client knows, the last when the desk is gone. */
 	for (int i = 0; i < 20; i++) {
 		ask_make(client, &asks[2], "e");
 		ask_expect(ctx, &asks[2], ROTA_CALL_REPLIED);

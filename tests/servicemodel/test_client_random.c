@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Clients by chance: from a seed, two desks that reply, are silent, late, refuse, close, reset and
- * go away; a client with options of its own; calls that are made, cancelled and abandoned, inside of
- * handlers and outside, on a clock that jumps. What must hold: each call has exactly one outcome, a
- * reply is that to the call it is told to, no call outlives its timeout, counters add up, and
- * nothing is left.
+ * go away; a client with options of its own; calls that are made, cancelled and abandoned, inside
+ * of handlers and outside, on a clock that jumps. What must hold: each call has exactly one
+ * outcome, a reply is that to the call it is told to, none times out early and all come to an end,
+ * counters add up, and nothing is left.
  */
 #include <errno.h>
 #include <stdlib.h>
