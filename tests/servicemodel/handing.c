@@ -91,6 +91,36 @@ handing_offer(struct handing *handing)
 		handing, &handing->handover);
 }
 
+void
+handing_offer_one(struct rota_context *ctx, struct handing *handing)
+{
+	handing_init(ctx, handing);
+	(void)handing_listen(handing, "127.0.0.1:0");
+	assert_int_equal(handing_offer(handing), 0);
+}
+
+struct rota_takeover *
+handing_take_over(struct rota_context *ctx)
+{
+	struct rota_takeover *takeover;
+
+	assert_int_equal(rota_takeover(ctx, handing_path, 10 * ROTA_SECOND, &takeover), 0);
+	return takeover;
+}
+
+struct door *
+handing_take(struct rota_context *ctx, struct rota_takeover *takeover, const char *text,
+	int expected)
+{
+	struct door *door = make_door(make_echoes(4), 4);
+	char found[ROTA_ADDRESS_TEXT];
+
+	assert_int_equal(rota_takeover_take(takeover, text, found, sizeof found), expected);
+	assert_int_equal(strncmp(found, "fd:", 3) == 0, expected);
+	assert_int_equal(door_open(ctx, door, found, NULL), 0);
+	return door;
+}
+
 bool
 handing_is_there(const char *path)
 {

@@ -51,6 +51,19 @@ struct door *handing_listen(struct handing *handing, const char *text);
 /* rota_handover_offer at handing_path. */
 int handing_offer(struct handing *handing);
 
+/* An old process with one listener, on a port of its own, that offers itself. */
+void handing_offer_one(struct rota_context *ctx, struct handing *handing);
+
+/* rota_takeover at handing_path, that does not fail. */
+struct rota_takeover *handing_take_over(struct rota_context *ctx);
+
+/*
+ * A listener of the new process, that echoes, on what the configuration says. What
+ * rota_takeover_take is to return is expected: 1 if its socket is the old one's. Its door.
+ */
+struct door *handing_take(struct rota_context *ctx, struct rota_takeover *takeover,
+	const char *text, int expected);
+
 /* Whether something is at a path, or at the path of a unix address. */
 bool handing_is_there(const char *path);
 
