@@ -50,7 +50,7 @@ struct kv_subscription;
 struct kv_server {
 	struct program program;
 	const struct kv_options *options;
-	struct rota_protocol protocol;
+	struct rota_dialog dialog;
 	struct rota_service *service;
 	rota_time started;
 	uint64_t clients; /* now */

@@ -248,8 +248,8 @@ send_all(const struct kv_channel *channel, const struct kv_reply *message)
 
 	for (subscription = channel->subscriptions; subscription;
 		subscription = subscription->next_of_channel) {
-		struct rota_stream *stream = rota_session_stream(subscription->client->session);
-		int r = rota_stream_send(stream, message->bytes, message->len);
+		int r = rota_dialog_notify(subscription->client->session, message->bytes,
+			message->len);
 
 		if (r == 0)
 			count++;

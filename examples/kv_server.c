@@ -4,8 +4,7 @@
  * end. There is no code for slow clients here: no frame comes as long as the output of who sent it
  * is full, so an answer always finds room.
  *
- * It is no dialog (<rota/dialog.h>): that keeps replies that are late in order, and none is late
- * here; and its replies can be no longer than a request, which those of MGET may be.
+ * It is an ordered dialog (<rota/dialog.h>), each of whose requests is replied to at once.
  */
 #include "kv.h"
 
@@ -35,12 +34,12 @@ on_open(struct rota_session *session, void *userdata)
 		return;
 	}
 	server->counts.refused++;
-	rota_stream_send(rota_session_stream(session), too_many, sizeof(too_many) - 1);
+	rota_dialog_notify(session, too_many, sizeof(too_many) - 1);
 	rota_session_close(session);
 }
 
 static int
-send_reply(struct rota_session *session, struct kv_reply *reply)
+send_reply(struct rota_request *request, struct kv_reply *reply)
 {
 	int r;
 
@@ -48,27 +47,15 @@ send_reply(struct rota_session *session, struct kv_reply *reply)
 		kv_reply_clear(reply);
 		kv_reply_error(reply, "ERR the answer is too long");
 	}
-	r = rota_stream_send(rota_session_stream(session), reply->bytes, reply->len);
+	r = rota_request_reply(request, reply->bytes, reply->len);
 	kv_reply_clear(reply);
 	return r;
 }
 
-/* What is no command is answered, and then nothing more is taken from who sent it. */
 static int
-send_fault(struct rota_session *session, struct kv_server *server, const char *fault)
+on_request(struct rota_request *asked, const void *payload, size_t len, void *userdata)
 {
-	struct kv_reply *reply = &server->reply;
-	int r;
-
-	kv_reply_error(reply, "ERR Protocol error: %s", fault);
-	r = send_reply(session, reply);
-	rota_session_close(session);
-	return r;
-}
-
-static int
-on_frame(struct rota_session *session, const void *payload, size_t len, void *userdata)
-{
+	struct rota_session *session = rota_request_session(asked);
 	struct kv_server *server = userdata;
 	struct kv_request request = {
 		.server = server,
@@ -77,14 +64,17 @@ on_frame(struct rota_session *session, const void *payload, size_t len, void *us
 	};
 	int r = kv_resp_split(payload, len, &server->words);
 
-	if (r == -ROTA_EFRAME)
-		return send_fault(session, server, "unbalanced quotes in request");
-	if (r < 0 || server->words.count == 0)
+	if (r == -ROTA_EFRAME) {
+		kv_reply_error(request.reply, "ERR Protocol error: unbalanced quotes in request");
+		request.quits = true;
+	} else if (r < 0) {
 		return r;
-	request.words = server->words.at;
-	request.count = server->words.count;
-	kv_run(&request);
-	r = send_reply(session, request.reply);
+	} else if (server->words.count > 0) {
+		request.words = server->words.at;
+		request.count = server->words.count;
+		kv_run(&request);
+	}
+	r = send_reply(asked, request.reply);
 	if (request.quits)
 		rota_session_close(session);
 	return r;
@@ -95,10 +85,15 @@ static void
 on_bad_frame(struct rota_session *session, int error, const char *text, void *userdata)
 {
 	struct kv_server *server = userdata;
+	struct kv_reply *reply = &server->reply;
 
 	/* It went away in the middle of a command. */
-	if (error != -ROTA_ETRUNCATED)
-		send_fault(session, server, error == -ROTA_EFRAME ? server->fault.text : text);
+	if (error == -ROTA_ETRUNCATED)
+		return;
+	kv_reply_error(reply, "ERR Protocol error: %s",
+		error == -ROTA_EFRAME ? server->fault.text : text);
+	rota_dialog_notify(session, reply->bytes, reply->len);
+	kv_reply_clear(reply);
 }
 
 /* Nobody else would tell who fails to get in, or which subscriber takes nothing any more. */
@@ -150,12 +145,13 @@ on_listener_lost(struct rota_service *service, const struct rota_address *addres
 	program_drain(&server->program);
 }
 
-static const struct rota_protocol protocol_of_all = {
+static const struct rota_dialog dialog_of_all = {
 	.name = KV_NAME,
 	.session_size = sizeof(struct kv_client),
-	.framing = { .ops = &kv_resp_framing },
+	.framing = { .ops = &kv_resp_framing, .send_limit = KV_REPLY_MOST },
+	.order = ROTA_DIALOG_ORDERED,
 	.on_open = on_open,
-	.on_frame = on_frame,
+	.on_request = on_request,
 	.on_bad_frame = on_bad_frame,
 	.on_close = on_close,
 };
@@ -216,13 +212,13 @@ server_begin(struct kv_server *server, struct rota_tls_config *tls)
 	serving.listener.stream.keepalive_idle = KEEPALIVE;
 	serving.on_paused = on_paused;
 	serving.on_listener_lost = on_listener_lost;
-	server->protocol = protocol_of_all;
-	server->protocol.framing.limit = server->options->command;
-	server->protocol.framing.own = &server->fault;
+	server->dialog = dialog_of_all;
+	server->dialog.framing.limit = server->options->command;
+	server->dialog.framing.own = &server->fault;
 	server->started = rota_context_now(ctx);
 	r = kv_store_init(&server->store, ctx, server->options->memory);
 	if (r >= 0)
-		r = rota_serve(ctx, &serving, &server->protocol, server, &server->service);
+		r = rota_dialog_serve(ctx, &serving, &server->dialog, server, &server->service);
 	if (r < 0) {
 		program_fail(&server->program, "cannot start: %s",
 			program_explain(r, reason, sizeof(reason)));

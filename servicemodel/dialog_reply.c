@@ -209,7 +209,7 @@ rota_request_reply_parts(struct rota_request *request, const struct iovec *parts
 		payload.count = 1;
 	}
 	payload.len = total(parts, count);
-	if (payload.len > rota__session_limit(request->session))
+	if (payload.len > rota__session_send_limit(request->session))
 		return -EMSGSIZE;
 	if (request->id != 0) {
 		rota__wire_put(payload.head + 1, request->id);

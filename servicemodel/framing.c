@@ -21,7 +21,8 @@ rota_framing_check(const struct rota_framing *framing)
 
 	if (ops == NULL || ops->name == NULL || ops->find == NULL)
 		return -EINVAL;
-	if (ops->around > ROTA_FRAMING_MOST || framing->limit > ROTA_FRAMING_MOST)
+	if (ops->around > ROTA_FRAMING_MOST || framing->limit > ROTA_FRAMING_MOST ||
+		framing->send_limit > ROTA_FRAMING_MOST)
 		return -EINVAL;
 	if (ops != &rota_framing_delimiter)
 		return 0;
@@ -30,13 +31,26 @@ rota_framing_check(const struct rota_framing *framing)
 	return framing->delimiter_len <= ROTA_FRAMING_AROUND ? 0 : -EINVAL;
 }
 
-size_t
-rota_framing_limit(const struct rota_framing *framing)
+/* As much of a limit as the framing can tell. */
+static size_t
+hold(const struct rota_framing *framing, size_t limit)
 {
-	size_t limit = framing->limit != 0 ? framing->limit : LIMIT_DEFAULT;
 	size_t most = framing->ops->most != 0 ? framing->ops->most : ROTA_FRAMING_MOST;
 
 	return limit <= most ? limit : most;
+}
+
+size_t
+rota_framing_limit(const struct rota_framing *framing)
+{
+	return hold(framing, framing->limit != 0 ? framing->limit : LIMIT_DEFAULT);
+}
+
+size_t
+rota_framing_send_limit(const struct rota_framing *framing)
+{
+	return framing->send_limit != 0 ? hold(framing, framing->send_limit)
+					: rota_framing_limit(framing);
 }
 
 ssize_t
@@ -69,7 +83,7 @@ rota_framing_wrap(const struct rota_framing *framing, const void *payload, size_
 	struct rota_framing_around around;
 	int r;
 
-	if (len > rota_framing_limit(framing))
+	if (len > rota_framing_send_limit(framing))
 		return -EMSGSIZE;
 	memset(&around, 0, sizeof around);
 	r = framing->ops->wrap != NULL ? framing->ops->wrap(framing, payload, len, &around) : 0;

@@ -133,9 +133,9 @@ int rota__session_send_parts(struct rota_session *session, const void *payload,
 	const struct iovec *parts, size_t count);
 /* Whether that could be sent, if there were room: 0, or what rota_framing_wrap returns. */
 int rota__session_check(const struct rota_session *session, const void *payload, size_t len);
-/* Whether its framing looks at payloads; the longest that it carries. */
+/* Whether its framing looks at payloads; the longest that may be sent. */
 bool rota__session_looks(const struct rota_session *session);
-size_t rota__session_limit(const struct rota_session *session);
+size_t rota__session_send_limit(const struct rota_session *session);
 /* Gives no frames, as long as it is held, whatever its user says. */
 void rota__session_hold(struct rota_session *session, bool is_held);
 /* Notes what the peer did wrong, a static string. Returns -EPROTO, for on_frame. */

@@ -205,9 +205,9 @@ rota__session_looks(const struct rota_session *session)
 }
 
 size_t
-rota__session_limit(const struct rota_session *session)
+rota__session_send_limit(const struct rota_session *session)
 {
-	return rota_framing_limit(rota__session_framing(session));
+	return rota_framing_send_limit(rota__session_framing(session));
 }
 
 int

@@ -113,11 +113,12 @@ struct rota_framing {
 	const char *delimiter; /* rota_framing_delimiter's; it must outlive the framing */
 	size_t delimiter_len;
 	const void *own; /* for tables of your own */
+	size_t send_limit; /* bytes of the longest payload that is sent; 0: as limit; as high at most */
 };
 
 #define ROTA_FRAMING_INIT \
 	{ \
-		NULL, 0, NULL, 0, NULL \
+		NULL, 0, NULL, 0, NULL, 0 \
 	}
 
 /*
@@ -131,6 +132,9 @@ ROTA_API int rota_framing_check(const struct rota_framing *framing);
  * much.
  */
 ROTA_API size_t rota_framing_limit(const struct rota_framing *framing);
+
+/* The same of what is sent. */
+ROTA_API size_t rota_framing_send_limit(const struct rota_framing *framing);
 
 /*
  * ops->find for one frame, with the limit held to whatever that says: see there. After a frame

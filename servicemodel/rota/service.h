@@ -33,8 +33,8 @@ struct rota_protocol {
 	const char *name;    /* in messages and meters; NULL: "service" */
 	size_t session_size; /* bytes of the protocol's own in each session, zeroed */
 	/*
-	 * How input is cut into frames for on_frame; ops NULL: it comes by on_data. Its limit holds
-	 * for what is sent, too
+	 * How input is cut into frames for on_frame; ops NULL: it comes by on_data. What is sent is
+	 * held to its limit too, or to its send_limit
 	 */
 	struct rota_framing framing;
 

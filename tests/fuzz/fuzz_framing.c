@@ -20,14 +20,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define FRAMES 512
 
 static const struct rota_framing framings[] = {
-	{ &rota_framing_line, 0, NULL, 0, NULL },
-	{ &rota_framing_delimiter, 0, "\r\n", 2, NULL },
-	{ &rota_framing_delimiter, 0, "aabaaab", 7, NULL },
-	{ &rota_framing_length16, 0, NULL, 0, NULL },
-	{ &rota_framing_length32, 0, NULL, 0, NULL },
-	{ &rota_framing_varint, 0, NULL, 0, NULL },
-	{ &rota_framing_netstring, 0, NULL, 0, NULL },
-	{ &rota_framing_msgpack, 0, NULL, 0, NULL },
+	{ &rota_framing_line, 0, NULL, 0, NULL, 0 },
+	{ &rota_framing_delimiter, 0, "\r\n", 2, NULL, 0 },
+	{ &rota_framing_delimiter, 0, "aabaaab", 7, NULL, 0 },
+	{ &rota_framing_length16, 0, NULL, 0, NULL, 0 },
+	{ &rota_framing_length32, 0, NULL, 0, NULL, 0 },
+	{ &rota_framing_varint, 0, NULL, 0, NULL, 0 },
+	{ &rota_framing_netstring, 0, NULL, 0, NULL, 0 },
+	{ &rota_framing_msgpack, 0, NULL, 0, NULL, 0 },
 };
 
 /* What came of a stream: where each payload is, and what ended it. */

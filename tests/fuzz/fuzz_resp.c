@@ -23,9 +23,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define BYTEWISE 512
 
 static struct kv_fault fault;
-static const struct rota_framing framing = { &kv_resp_framing, LIMIT, NULL, 0, &fault };
+static const struct rota_framing framing = { &kv_resp_framing, LIMIT, NULL, 0, &fault, 0 };
 /* For what is written again, which may be longer than it was. */
-static const struct rota_framing wide = { &kv_resp_framing, 1 << 20, NULL, 0, NULL };
+static const struct rota_framing wide = { &kv_resp_framing, 1 << 20, NULL, 0, NULL, 0 };
 
 /* Not assert, which a build without assertions would leave out. */
 static void

@@ -123,7 +123,7 @@ desk_init(struct desk *desk, enum rota_dialog_order order)
 	desk->options = options;
 	desk->table = (struct rota_dialog){
 		.name = "desk",
-		.framing = { &rota_framing_length32, 4096, NULL, 0, NULL },
+		.framing = { &rota_framing_length32, 4096, NULL, 0, NULL, 0 },
 		.order = order,
 		.on_request = on_request,
 		.on_cancel = on_cancel,
@@ -236,7 +236,7 @@ desk_client(enum rota_dialog_order order, const char **targets, const char *targ
 	targets[0] = target;
 	targets[1] = NULL;
 	options.targets = targets;
-	options.framing = (struct rota_framing){ &rota_framing_length32, 4096, NULL, 0, NULL };
+	options.framing = (struct rota_framing){ &rota_framing_length32, 4096, NULL, 0, NULL, 0 };
 	options.order = order;
 	options.seed = 1;
 	return options;

@@ -89,7 +89,7 @@ hall_init(struct hall *hall)
 	*hall = (struct hall){
 		.protocol = {
 			.name = "hall",
-			.framing = { &rota_framing_line, 64, NULL, 0, NULL },
+			.framing = { &rota_framing_line, 64, NULL, 0, NULL, 0 },
 			.on_open = on_open,
 			.on_frame = on_frame,
 			.on_drain = on_drain,

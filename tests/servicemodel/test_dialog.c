@@ -124,7 +124,7 @@ ordered__requests__have_no_header(void **state)
 	int peer;
 
 	desk_init(&desk, ROTA_DIALOG_ORDERED);
-	desk.table.framing = (struct rota_framing){ &rota_framing_line, 64, NULL, 0, NULL };
+	desk.table.framing = (struct rota_framing){ &rota_framing_line, 64, NULL, 0, NULL, 0 };
 	desk_open(ctx, &desk, NULL);
 	peer = raw_connect(desk.address);
 	raw_send(peer, "k1\nk2\ne3\n", 9);
@@ -169,7 +169,7 @@ reply__of_parts__is_their_bytes_with_any_framing(void **state)
 	int peer;
 
 	desk_init(&desk, ROTA_DIALOG_ORDERED);
-	desk.table.framing = (struct rota_framing){ &rota_framing_line, 64, NULL, 0, NULL };
+	desk.table.framing = (struct rota_framing){ &rota_framing_line, 64, NULL, 0, NULL, 0 };
 	desk.act = replies_in_parts;
 	desk_open(ctx, &desk, NULL);
 	peer = raw_connect(desk.address);

@@ -70,11 +70,11 @@ line__longer_than_the_limit__is_refused_when_that_is_clear(void **state)
 static void
 delimiter__of_any_bytes__ends_parts(void **state)
 {
-	static const struct rota_framing blank = { &rota_framing_delimiter, 8, "\r\n\r\n", 4,
-		NULL };
-	static const struct rota_framing nul = { &rota_framing_delimiter, 8, "", 1, NULL };
+	static const struct rota_framing blank = { &rota_framing_delimiter, 8, "\r\n\r\n", 4, NULL,
+		0 };
+	static const struct rota_framing nul = { &rota_framing_delimiter, 8, "", 1, NULL, 0 };
 	static const struct rota_framing long_one = { &rota_framing_delimiter, 8,
-		"0123456789abcdef", 16, NULL };
+		"0123456789abcdef", 16, NULL, 0 };
 
 	(void)state;
 	expect(&blank, BYTES("a\r\nb\r\n\r\n\r\n\r\nc"), BYTES("[a\r\nb][]"), 0);
@@ -88,8 +88,9 @@ delimiter__of_any_bytes__ends_parts(void **state)
 static void
 delimiter__that_begins_as_it_ends__is_found_where_it_is_first(void **state)
 {
-	static const struct rota_framing twice = { &rota_framing_delimiter, 8, "aa", 2, NULL };
-	static const struct rota_framing inside = { &rota_framing_delimiter, 8, "abaab", 5, NULL };
+	static const struct rota_framing twice = { &rota_framing_delimiter, 8, "aa", 2, NULL, 0 };
+	static const struct rota_framing inside = { &rota_framing_delimiter, 8, "abaab", 5, NULL,
+		0 };
 
 	(void)state;
 	expect(&twice, BYTES("aaaa"), BYTES("[][]"), 0);
@@ -102,7 +103,7 @@ delimiter__that_begins_as_it_ends__is_found_where_it_is_first(void **state)
 static void
 delimiter__behind_the_limit__is_not_looked_for(void **state)
 {
-	static const struct rota_framing ends = { &rota_framing_delimiter, 4, "abc", 3, NULL };
+	static const struct rota_framing ends = { &rota_framing_delimiter, 4, "abc", 3, NULL, 0 };
 
 	(void)state;
 	expect(&ends, BYTES("1234abc"), BYTES("[1234]"), 0);

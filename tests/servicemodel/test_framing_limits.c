@@ -212,6 +212,28 @@ claim__of_members__is_refused_before_one_came(void **state)
 	expect_refused(&framing, BYTES("\xdd\0\x0f\xff\xfa\xcc\1\x91"), 8);
 }
 
+static void
+send_limit__is_another_than_that_of_what_comes(void **state)
+{
+	struct rota_framing framing = make(&rota_framing_netstring, 3);
+	struct rota_framing_around around;
+
+	(void)state;
+	assert_int_equal(rota_framing_send_limit(&framing), 3);
+	assert_int_equal(rota_framing_wrap(&framing, "four", 4, &around), -EMSGSIZE);
+	framing.send_limit = 4;
+	assert_int_equal(rota_framing_send_limit(&framing), 4);
+	assert_int_equal(rota_framing_limit(&framing), 3);
+	assert_int_equal(rota_framing_wrap(&framing, "four", 4, &around), 0);
+	assert_int_equal(rota_framing_wrap(&framing, "fives", 5, &around), -EMSGSIZE);
+	expect_refused(&framing, BYTES("4"), 1);
+	framing = make(&rota_framing_length16, 3);
+	framing.send_limit = 65536;
+	assert_int_equal(rota_framing_send_limit(&framing), 65535);
+	framing.send_limit = HUGE + 1;
+	assert_int_equal(rota_framing_check(&framing), -EINVAL);
+}
+
 /* Where the limit allows it, the sum is right, and nothing is waited for in vain. */
 static void
 claim__of_much__is_waited_for_exactly(void **state)
@@ -399,6 +421,7 @@ main(void)
 		cmocka_unit_test(payload__of_the_limit__is_carried_and_of_one_more_is_not),
 		cmocka_unit_test(limit__of_nothing__is_a_mebibyte_or_what_can_be_told),
 		cmocka_unit_test(limit__is_no_more_than_the_framing_can_tell),
+		cmocka_unit_test(send_limit__is_another_than_that_of_what_comes),
 		cmocka_unit_test(claim__over_the_limit__is_refused_with_the_byte_that_makes_it),
 		cmocka_unit_test(claim__of_members__is_refused_before_one_came),
 		cmocka_unit_test(claim__of_much__is_waited_for_exactly),

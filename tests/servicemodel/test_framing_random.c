@@ -23,17 +23,17 @@
 #define STREAM_MAX (FRAMES_MAX * (PAYLOAD_MAX + 2 * ROTA_FRAMING_AROUND))
 
 static const struct rota_framing framings[] = {
-	{ &rota_framing_line, 120, NULL, 0, NULL },
-	{ &rota_framing_delimiter, 120, "\r\n", 2, NULL },
-	{ &rota_framing_delimiter, 120, "\0", 1, NULL },
-	{ &rota_framing_delimiter, 120, "aabaaab", 7, NULL },
-	{ &rota_framing_delimiter, 120, "aaaaaaaaaaaaaaab", 16, NULL },
-	{ &rota_framing_length16, 120, NULL, 0, NULL },
-	{ &rota_framing_length32, 120, NULL, 0, NULL },
-	{ &rota_framing_varint, 120, NULL, 0, NULL },
-	{ &rota_framing_varint, 130, NULL, 0, NULL },
-	{ &rota_framing_netstring, 120, NULL, 0, NULL },
-	{ &rota_framing_msgpack, 120, NULL, 0, NULL },
+	{ &rota_framing_line, 120, NULL, 0, NULL, 0 },
+	{ &rota_framing_delimiter, 120, "\r\n", 2, NULL, 0 },
+	{ &rota_framing_delimiter, 120, "\0", 1, NULL, 0 },
+	{ &rota_framing_delimiter, 120, "aabaaab", 7, NULL, 0 },
+	{ &rota_framing_delimiter, 120, "aaaaaaaaaaaaaaab", 16, NULL, 0 },
+	{ &rota_framing_length16, 120, NULL, 0, NULL, 0 },
+	{ &rota_framing_length32, 120, NULL, 0, NULL, 0 },
+	{ &rota_framing_varint, 120, NULL, 0, NULL, 0 },
+	{ &rota_framing_varint, 130, NULL, 0, NULL, 0 },
+	{ &rota_framing_netstring, 120, NULL, 0, NULL, 0 },
+	{ &rota_framing_msgpack, 120, NULL, 0, NULL, 0 },
 };
 
 /* Bytes that mean something to a framing come more often. */
@@ -201,7 +201,7 @@ static void
 delimiter__that_nearly_comes_always__is_looked_for_once(void **state)
 {
 	static const struct rota_framing framing = { &rota_framing_delimiter, LONG,
-		"aaaaaaaaaaaaaaab", 16, NULL };
+		"aaaaaaaaaaaaaaab", 16, NULL, 0 };
 	unsigned char bytes[LONG];
 
 	(void)state;

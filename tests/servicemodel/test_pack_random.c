@@ -168,8 +168,8 @@ may_claim_much(const char *bytes, size_t len)
 static void
 expect_same_end(const char *bytes, size_t len)
 {
-	static const struct rota_framing framing = { &rota_framing_msgpack, 1 << 20, NULL, 0,
-		NULL };
+	static const struct rota_framing framing = { &rota_framing_msgpack, 1 << 20, NULL, 0, NULL,
+		0 };
 	struct rota_framing_state where = { 0, 0, 0 };
 	struct rota_unpack_error error;
 	struct rota_frame frame;

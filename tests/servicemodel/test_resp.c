@@ -21,7 +21,7 @@
 #define BYTES(text) (text), sizeof(text) - 1
 
 static struct kv_fault fault;
-static const struct rota_framing framing = { &kv_resp_framing, LIMIT, NULL, 0, &fault };
+static const struct rota_framing framing = { &kv_resp_framing, LIMIT, NULL, 0, &fault, 0 };
 
 /* As the service does: the bytes of a stream, of which more come each time, in a block of their own. */
 static ssize_t
@@ -202,7 +202,7 @@ framing__a_word_on_its_way__tells_what_it_needs(void **unused)
 static void
 framing__a_long_line__is_refused_at_its_limit(void **unused)
 {
-	static const struct rota_framing wide = { &kv_resp_framing, 1 << 20, NULL, 0, &fault };
+	static const struct rota_framing wide = { &kv_resp_framing, 1 << 20, NULL, 0, &fault, 0 };
 	struct rota_framing_state state = { 0 };
 	struct rota_frame frame;
 	char *line = malloc(KV_RESP_LINE + 1);

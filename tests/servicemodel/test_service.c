@@ -274,9 +274,10 @@ session__closed_in_a_frame__gets_no_more_and_sends_what_it_said(void **state)
 static void
 upgrades(struct hall *hall, enum hall_event event, struct rota_session *session)
 {
-	static const struct rota_framing netstrings = { &rota_framing_netstring, 32, NULL, 0,
-		NULL };
-	static const struct rota_framing huge = { &rota_framing_length32, 1 << 20, NULL, 0, NULL };
+	static const struct rota_framing netstrings = { &rota_framing_netstring, 32, NULL, 0, NULL,
+		0 };
+	static const struct rota_framing huge = { &rota_framing_length32, 1 << 20, NULL, 0, NULL,
+		0 };
 
 	if (event != HALL_FRAME || hall->events[HALL_FRAME] != 1)
 		return;
@@ -308,7 +309,7 @@ session__with_another_framing__has_it_from_the_next_frame_on(void **state)
 static void
 session__with_another_framing_while_paused__has_what_was_left(void **state)
 {
-	static const struct rota_framing lines = { &rota_framing_line, 64, NULL, 0, NULL };
+	static const struct rota_framing lines = { &rota_framing_line, 64, NULL, 0, NULL, 0 };
 	struct rota_context *ctx = context_of(state);
 	struct hall hall;
 	char answer[32];
@@ -445,7 +446,7 @@ frame__longer_than_a_read__is_given_whole_once(void **state)
 	memcpy(frame, "\0\004\223\340", 4);
 	hall_init(&hall);
 	hall.protocol.framing =
-		(struct rota_framing){ &rota_framing_length32, 300000, NULL, 0, NULL };
+		(struct rota_framing){ &rota_framing_length32, 300000, NULL, 0, NULL, 0 };
 	hall_open(ctx, &hall);
 	peer = raw_connect(hall.address);
 	while (got < sizeof frame) {
