@@ -445,6 +445,7 @@ takeover__the_loop_is_stopped__ends(void **state)
 	assert_int_equal(rota_takeover(ctx, handing_path, ROTA_NEVER, &takeover), -ROTA_ESTOPPED);
 	fake_close(ctx, &fake);
 }
+
 int
 main(void)
 {

@@ -257,6 +257,7 @@ unpacking__allocates_nothing(void **state)
 		&out.j);
 	assert_int_equal(faulty_allocator_calls(), 0);
 }
+
 int
 main(void)
 {
