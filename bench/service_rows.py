@@ -19,7 +19,8 @@ class Stored(Row):
     unit = 'ns of CPU per request'
     servers = STORES
     ratios = ('redis',)
-    columns = (*CPU.values(), *RATES.values(), Column('client_ns', 'ns of the client'), *TRUST)
+    columns = (*CPU.values(), *RATES.values(), Column('client_ns', 'ns of the client'), *TRUST,
+               Column('sleeps_per_1000', 'sleeps/1000', '.1f'))
 
     def __init__(self, title, depth, per_second, cpu_limit):
         self.title = title
@@ -48,7 +49,7 @@ class Stored(Row):
             **{CPU[command].key: one['cpu_ns'] for command, one in found.items()},
             **{RATES[command].key: one['rate'] for command, one in found.items()},
             **{key: sum(one[key] for one in both) / 2
-               for key in ('client_ns', 'busy_percent', 'waited_percent')},
+               for key in ('client_ns', 'busy_percent', 'waited_percent', 'sleeps_per_1000')},
         }
 
     def cost(self, store, cores, command, requests):
@@ -64,7 +65,8 @@ class Stored(Row):
         window = requests / rate * 1e9
         return {'rate': rate, 'cpu_ns': used['cpu'] / requests, 'client_ns': client / requests,
                 'busy_percent': 100 * used['cpu'] / window,
-                'waited_percent': 100 * used['waited'] / window}
+                'waited_percent': 100 * used['waited'] / window,
+                'sleeps_per_1000': 1000 * used['switches'] / requests}
 
 
 class Calls(Row):
