@@ -13,7 +13,9 @@ mix(uint64_t hash, uint64_t seed)
 	return hash ^ hash >> 32;
 }
 
-/* Eight bytes at a time. Whoever guesses how keys collide has made one tree deep: see kv_store.h. */
+/*
+ * Eight bytes at a time. Whoever guesses how keys collide has made one tree deep: see kv_store.h.
+ */
 static uint64_t
 hash_of(const uint64_t seed[2], const char *bytes, size_t len)
 {

@@ -69,7 +69,9 @@ read_header(const unsigned char *bytes, size_t len, int64_t *ret_number)
 	return (ssize_t)at + 2;
 }
 
-/* Returns how long the word is, with its header; 0 when more is needed: *ret_need, if it is known. */
+/*
+ * Returns how long the word is, with its header; 0 when more is needed: *ret_need, if it is known.
+ */
 static inline ssize_t
 find_word(const struct rota_framing *framing, size_t limit, const unsigned char *bytes, size_t len,
 	size_t *ret_need)

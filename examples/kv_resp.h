@@ -23,7 +23,9 @@ extern const struct rota_framing_ops kv_resp_framing;
 /* The longest line. */
 #define KV_RESP_LINE ((size_t)64 << 10)
 
-/* What was wrong with what is no command: redis' words. rota_framing.own leads to one, or is NULL. */
+/*
+ * What was wrong with what is no command: redis' words. rota_framing.own leads to one, or is NULL.
+ */
 struct kv_fault {
 	char text[64];
 };

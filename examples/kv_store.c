@@ -165,7 +165,9 @@ static void
 drop(struct kv_table *table, size_t most)
 {
 	while (most > 0 && table->keys > 0) {
-		/* A root is a node, and the first thing in a node is the pointer to what is in it. */
+		/*
+		 * A root is a node, and the first thing in a node is the pointer to what is in it.
+		 */
 		struct kv_key **first = table->roots[table->done];
 
 		if (first) {

@@ -5,7 +5,8 @@
  *   rota-kv
  *   redis-cli -p 7379 set wheel rota
  *
- * It prints one line on stderr when it is ready, and, when it ends, one on stdout about what it did.
+ * It prints one line on stderr when it is ready, and, when it ends, one on stdout about what it
+ * did.
  */
 #include "kv.h"
 

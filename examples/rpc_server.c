@@ -3,8 +3,8 @@
  * rpc_server.c - requests that are replied to at once, later, or not at all.
  *
  * A request is a line of text, each on its own way by its id: `echo TEXT` is replied to at once,
- * `later MS TEXT` after that many milliseconds, and all else is refused. What is to be replied later
- * is kept with a timer, until that is due or nobody waits for it any more.
+ * `later MS TEXT` after that many milliseconds, and all else is refused. What is to be replied
+ * later is kept with a timer, until that is due or nobody waits for it any more.
  *
  *   rpc_server [ADDRESS]    ADDRESS is 127.0.0.1:7000 unless given
  *   rpc_client              in another terminal

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Followers: what Rota's other libraries keep for a context, as far as its end and its forks have to
- * do with them. The context calls each follower; it knows no more of it.
+ * Followers: what Rota's other libraries keep for a context, as far as its end and its forks have
+ * to do with them. The context calls each follower; it knows no more of it.
  */
 #ifndef ROTA_PRIVATE_FOLLOWER_H
 #define ROTA_PRIVATE_FOLLOWER_H
@@ -22,8 +22,8 @@ struct rota__follower_ops {
 	void (*forked)(struct rota__follower *follower, unsigned flags);
 
 	/*
-	 * The context is being freed: all closes have been delivered. It no longer follows. It stops
-	 * its timers, tasks and targets here, and does nothing on the context afterwards.
+	 * The context is being freed: all closes have been delivered. It no longer follows. It
+	 * stops its timers, tasks and targets here, and does nothing on the context afterwards.
 	 */
 	void (*end)(struct rota__follower *follower);
 };

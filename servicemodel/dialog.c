@@ -16,11 +16,12 @@ rota__dialog_send(struct rota_session *session, unsigned kind, uint32_t id,
 	const struct iovec *parts, size_t count)
 {
 	unsigned char head[ROTA__HEAD] = { (unsigned char)kind };
-	struct iovec all[ROTA__SEND_PARTS] = { { head, sizeof head } };
+	struct iovec all[ROTA__SEND_PARTS];
 
 	rota__wire_put(head + 1, id);
-	for (size_t i = 0; i < count; i++)
-		all[i + 1] = parts[i];
+	all[0] = (struct iovec){ head, sizeof head };
+	if (count > 0)
+		memcpy(all + 1, parts, count * sizeof *parts);
 	return rota__session_send_parts(session, NULL, all, count + 1);
 }
 

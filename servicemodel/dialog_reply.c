@@ -24,14 +24,15 @@ struct payload {
 static int
 send_payload(struct rota_session *session, const struct payload *payload)
 {
-	struct iovec all[ROTA__SEND_PARTS] = { { (void *)payload->head, payload->head_len } };
+	const struct iovec *parts = payload->parts;
+	struct iovec all[ROTA__SEND_PARTS];
 
-	for (size_t i = 0; i < payload->count; i++)
-		all[i + 1] = payload->parts[i];
-	if (payload->head_len > 0)
-		return rota__session_send_parts(session, NULL, all, payload->count + 1);
-	return rota__session_send_parts(session, payload->count == 1 ? all[1].iov_base : NULL,
-		all + 1, payload->count);
+	if (payload->head_len == 0)
+		return rota__session_send_parts(session,
+			payload->count == 1 ? parts->iov_base : NULL, parts, payload->count);
+	all[0] = (struct iovec){ (void *)payload->head, payload->head_len };
+	memcpy(all + 1, parts, payload->count * sizeof *parts);
+	return rota__session_send_parts(session, NULL, all, payload->count + 1);
 }
 
 static char *

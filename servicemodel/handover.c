@@ -87,7 +87,9 @@ leave(struct rota_handover *handover)
 	return false;
 }
 
-/* It is periodic, so that it runs in its own handler, too: it is only moved, and that cannot fail. */
+/*
+ * It is periodic, so that it runs in its own handler, too: it is only moved, and that cannot fail.
+ */
 static int
 set_timer(struct rota_handover *handover, rota_time delay)
 {

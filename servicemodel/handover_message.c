@@ -206,7 +206,9 @@ read_packet(const struct rota_sys_ops *sys, char *text, const int *fds, size_t c
 
 	if (line == NULL || told > ROTA_HANDOVER_LISTENERS || count > told)
 		return -EPROTO;
-	/* The kernel leaves out the descriptors that it finds no numbers for, and says only this. */
+	/*
+	 * The kernel leaves out the descriptors that it finds no numbers for, and says only this.
+	 */
 	if (count < told)
 		return is_truncated ? -EMFILE : -EPROTO;
 	for (size_t i = 0; i < count; i++) {

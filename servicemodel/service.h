@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A service inside: what its files share. service.c has the listeners and the service itself,
- * session.c what happens on a session's stream, session_frames.c its frames, service_drain.c the end.
+ * session.c what happens on a session's stream, session_frames.c its frames, service_drain.c the
+ * end.
  */
 #ifndef ROTA_PRIVATE_SERVICE_H
 #define ROTA_PRIVATE_SERVICE_H

@@ -7,6 +7,7 @@
 #include "service.h"
 
 #include <errno.h>
+#include <string.h>
 
 const struct rota_framing *
 rota__session_framing(const struct rota_session *session)
@@ -128,31 +129,40 @@ rota__session_give_frames(struct rota_session *session, const char *bytes, size_
 	return n;
 }
 
+static int
+send_counted(struct rota_session *session, const struct iovec *parts, size_t count, size_t len)
+{
+	struct rota_service_meter *meter = session->service->meter;
+	int r = rota_stream_send_parts(rota_session_stream(session), parts, count);
+
+	if (r < 0)
+		return r;
+	meter->frames_out++;
+	meter->bytes_out += len;
+	return 0;
+}
+
 int
 rota__session_send_parts(struct rota_session *session, const void *payload,
 	const struct iovec *parts, size_t count)
 {
-	struct rota_service_meter *meter = session->service->meter;
+	const struct rota_framing *framing = rota__session_framing(session);
 	struct iovec all[ROTA__SEND_PARTS + 2];
 	struct rota_framing_around around;
 	size_t len = 0;
 	int r;
 
-	for (size_t i = 0; i < count; i++) {
-		all[i + 1] = parts[i];
+	for (size_t i = 0; i < count; i++)
 		len += parts[i].iov_len;
-	}
-	r = rota_framing_wrap(rota__session_framing(session), payload, len, &around);
+	if (framing->ops->wrap == NULL && len <= rota_framing_send_limit(framing))
+		return send_counted(session, parts, count, len);
+	r = rota_framing_wrap(framing, payload, len, &around);
 	if (r < 0)
 		return r;
 	all[0] = (struct iovec){ around.before, around.before_len };
+	memcpy(all + 1, parts, count * sizeof *parts);
 	all[count + 1] = (struct iovec){ around.behind, around.behind_len };
-	r = rota_stream_send_parts(rota_session_stream(session), all, count + 2);
-	if (r < 0)
-		return r;
-	meter->frames_out++;
-	meter->bytes_out += around.before_len + len + around.behind_len;
-	return 0;
+	return send_counted(session, all, count + 2, around.before_len + len + around.behind_len);
 }
 
 int

@@ -287,7 +287,9 @@ rota_takeover_take(struct rota_takeover *takeover, const char *text, char *buffe
 
 /* Being ready */
 
-/* Of a listener that nobody wants any more the path goes with it, which the old one leaves to us. */
+/*
+ * Of a listener that nobody wants any more the path goes with it, which the old one leaves to us.
+ */
 static void
 remove_path(const struct rota_takeover *takeover, const struct rota__handed *handed)
 {

@@ -112,8 +112,8 @@ struct rota_framing {
 	size_t limit; /* bytes of the longest payload; 0: 1 MiB; ROTA_FRAMING_MOST at most */
 	const char *delimiter; /* rota_framing_delimiter's; it must outlive the framing */
 	size_t delimiter_len;
-	const void *own; /* for tables of your own */
-	size_t send_limit; /* bytes of the longest payload that is sent; 0: as limit; as high at most */
+	const void *own;   /* for tables of your own */
+	size_t send_limit; /* bytes of the longest payload that is sent; 0: limit */
 };
 
 #define ROTA_FRAMING_INIT \

@@ -100,7 +100,9 @@ struct rota_service_options {
 	unsigned accept_rate;  /* new ones a second; more wait in the backlog; 0: no limit [0] */
 	unsigned accept_burst; /* at once after a rest; 0: as accept_rate, at least 64 [0] */
 
-	/* Peers that begin with a PROXY header, and must (<rota/proxy_protocol.h>); copied [none] */
+	/*
+	 * Peers that begin with a PROXY header, and must (<rota/proxy_protocol.h>); copied [none]
+	 */
 	const struct rota_cidr *proxies;
 	size_t proxies_count;
 
@@ -145,8 +147,9 @@ ROTA_API void rota_service_free(struct rota_service *service);
 ROTA_API int rota_service_listen(struct rota_service *service, const char *text);
 
 /*
- * The listeners, from 0 on, in the order they were made; NULL behind the last. A listener's userdata
- * and handlers are the service's, and so is to pause and resume it; to close one is allowed.
+ * The listeners, from 0 on, in the order they were made; NULL behind the last. A listener's
+ * userdata and handlers are the service's, and so is to pause and resume it; to close one is
+ * allowed.
  */
 ROTA_API struct rota_listener *rota_service_listener(const struct rota_service *service,
 	size_t index);

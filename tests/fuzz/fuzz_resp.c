@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Fuzzes rota-kv's protocol, for libFuzzer. An input is what a client sends. It is cut into frames
- * whole, and again as it would come in parts, each time in a block of its exact size: the frames must
- * be the same, and so must what is said of what is no frame. The words of each frame lie within it, or
- * within the copy of a line, and, written as an array, are one frame with the same words.
+ * whole, and again as it would come in parts, each time in a block of its exact size: the frames
+ * must be the same, and so must what is said of what is no frame. The words of each frame lie
+ * within it, or within the copy of a line, and, written as an array, are one frame with the same
+ * words.
  */
 #include "../../examples/kv_resp.h"
 

@@ -355,7 +355,9 @@ flush__of_few__is_done_at_once(void **state)
 	}
 }
 
-/* A key that was flushed, but has not been freed, is due: another of its name is there meanwhile. */
+/*
+ * A key that was flushed, but has not been freed, is due: another of its name is there meanwhile.
+ */
 static void
 flush__keys_that_expire_meanwhile__are_nobody_elses(void **state)
 {

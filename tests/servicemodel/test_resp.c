@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rota-kv's protocol, without a server: what is a frame, wherever it is split, which words are in it,
- * and what answers look like.
+ * rota-kv's protocol, without a server: what is a frame, wherever it is split, which words are in
+ * it, and what answers look like.
  */
 #include "../../examples/kv_resp.h"
 
@@ -23,7 +23,10 @@
 static struct kv_fault fault;
 static const struct rota_framing framing = { &kv_resp_framing, LIMIT, NULL, 0, &fault, 0 };
 
-/* As the service does: the bytes of a stream, of which more come each time, in a block of their own. */
+/*
+ * As the service does: the bytes of a stream, of which more come each time, in a block of their
+ * own.
+ */
 static ssize_t
 find_in(struct rota_framing_state *state, const char *bytes, size_t len, struct rota_frame *frame)
 {
@@ -155,7 +158,10 @@ framing__a_word_longer_than_it_says__is_refused(void **unused)
 	expect_fault(BYTES("*1\r\n$0\r\nx\n"), text);
 }
 
-/* A command that takes as many bytes as may be, or one more, in a word whose length has so many digits. */
+/*
+ * A command that takes as many bytes as may be, or one more, in a word whose length has so many
+ * digits.
+ */
 static size_t
 write_long(char *to, size_t len)
 {
