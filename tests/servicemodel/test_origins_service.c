@@ -74,7 +74,7 @@ iterate__is_the_main_loop_of_a_service_and_of_a_client(void **state)
 /* "TCP primitives usable for clients and servers without the service-model layer", and beside it */
 
 static void
-service_models__are_on_top_and_separate__streams_of_the_same_context_know_nothing(void **state)
+service_models__on_top_and_separate__leave_streams_beside_them_alone(void **state)
 {
 	struct rota_context *ctx = context_of(state);
 	struct door *door = make_door(make_echoes(1), 1);
@@ -108,7 +108,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		fixture_test(iterate__is_the_main_loop_of_a_service_and_of_a_client),
 		rig_test_exact(
-			service_models__are_on_top_and_separate__streams_of_the_same_context_know_nothing),
+			service_models__on_top_and_separate__leave_streams_beside_them_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
