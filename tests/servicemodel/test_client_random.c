@@ -145,9 +145,15 @@ on_request(struct rota_request *request, const void *bytes, size_t len, void *us
 	struct desk *desk = userdata;
 	size_t before = desk->kept_count;
 	int r = desk_on_request(request, bytes, len, userdata);
+	char *text;
 
-	if (desk->kept_count > before)
-		rota_request_set_data(request, strndup(bytes, len));
+	if (desk->kept_count > before) {
+		text = malloc(len + 1);
+		assert_non_null(text);
+		memcpy(text, bytes, len);
+		text[len] = '\0';
+		rota_request_set_data(request, text);
+	}
 	return r;
 }
 
