@@ -6,7 +6,7 @@ import glob
 import os
 import shutil
 
-from harness import Skip, needs, poll
+from harness import Skip, is_served, needs, poll
 
 
 def redis(scene):
@@ -15,7 +15,8 @@ def redis(scene):
     path = os.path.join(scene.folder(), "redis")
     server = scene.start("redis-server", "--port", "0", "--unixsocket", path, "--save", "",
                          "--appendonly", "no", "--daemonize", "no", "--dir", scene.folder())
-    poll(lambda: os.path.exists(path), f"redis listens: {server.out}")
+    # The path is there before it listens.
+    poll(lambda: is_served(f"unix:{path}"), f"redis listens: {server.out}")
     return f"unix:{path}"
 
 
