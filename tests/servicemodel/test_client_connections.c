@@ -705,7 +705,7 @@ main(void)
 			target__that_accepts_and_says_nothing_good__rests_like_one_that_is_down),
 		rig_test_simulated(connection__silent_too_long__is_given_up),
 		rig_test(server__breaks_the_rules__is_cut_off_with_a_text),
-		rig_test(server__says_that_it_leaves_and_ends__gives_calls_back),
+		rig_test_exact(server__says_that_it_leaves_and_ends__gives_calls_back),
 		rig_test_exact(call__of_which_nothing_was_written__goes_elsewhere),
 		rig_test(notice__both_ways__is_heard),
 		rig_test(client__that_makes_no_sense__is_refused),
