@@ -90,6 +90,7 @@ rota__queue_free_spares(struct rota__tcp *tcp)
 		tcp->spare_outputs = output->next_spare;
 		rota__free(output);
 	}
+	tcp->spare_chunk_count = tcp->spare_output_count = 0;
 }
 
 static struct rota__output *
