@@ -372,8 +372,8 @@ use_in_child(struct host *host, struct peer *peer)
 	if (rota_context_forked(host->ctx, 0) < 0)
 		exit_child(2);
 	host_chosen()->forked();
-	peer_reopen(peer);
 	rota_target_stop(host->ctx, &peer->target);
+	peer_reopen(peer);
 	if (rota_target_start(host->ctx, &peer->target, ROTA_READABLE) < 0)
 		exit_child(3);
 	for (int i = 0; i < 3; i++)

@@ -254,7 +254,6 @@ connect__plain_to_tls_or_the_reverse__opens_nothing_there(void **state)
 	assert_int_equal(client[1].told[END_OPEN] + client[1].told[END_DATA], 0);
 }
 
-/* Without faults: an alert that finds no room is lost, and the server sees an end. */
 static void
 connect__to_another_name__fails(void **state)
 {
@@ -276,7 +275,9 @@ connect__to_another_name__fails(void **state)
 	assert_int_equal(client->why.phase, ROTA_PHASE_HANDSHAKE);
 	assert_non_null(strstr(client->text, "127.0.0.1"));
 	wait_for(ctx, &door->ends[0].told[END_CLOSE], 1);
-	assert_int_equal(door->ends[0].why.reason, ROTA_REASON_TLS);
+	/* An alert that a fault finds no room for is lost, and the server sees an end. */
+	if (getenv("ROTA_FAULTS") == NULL || door->ends[0].why.reason != ROTA_REASON_TRUNCATED)
+		assert_int_equal(door->ends[0].why.reason, ROTA_REASON_TLS);
 	assert_int_equal(door->ends[0].why.phase, ROTA_PHASE_HANDSHAKE);
 }
 
@@ -290,7 +291,7 @@ main(void)
 		rig_test(handshakes__one_at_a_time__serve_all),
 		rig_test(connect__to_a_listener__opens_both),
 		rig_test(connect__plain_to_tls_or_the_reverse__opens_nothing_there),
-		rig_test_exact(connect__to_another_name__fails),
+		rig_test(connect__to_another_name__fails),
 	};
 
 	faulty_allocator_install();
