@@ -177,8 +177,8 @@ chat_on(struct rota_context *ctx, const char *address)
 
 	options.listen = addresses;
 	options.max_sessions = 1000;
-	options.listener.stream.output_high = 64 * 1024;
-	options.listener.stream.output_low = 16 * 1024;
+	options.listener.stream.output_high = (size_t)64 * 1024;
+	options.listener.stream.output_low = (size_t)16 * 1024;
 	r = rota_serve(ctx, &options, &chat, NULL, &service);
 	if (r < 0)
 		return r;

@@ -253,9 +253,14 @@ unescape(const char *from, size_t len, char *to)
 	static const char codes[] = "n\nr\rt\tb\ba\a";
 	size_t i;
 
-	if (len >= 3 && from[0] == 'x' && hex_digit(from[1]) >= 0 && hex_digit(from[2]) >= 0) {
-		*to = (char)(hex_digit(from[1]) << 4 | hex_digit(from[2]));
-		return 3;
+	if (len >= 3 && from[0] == 'x') {
+		int high = hex_digit(from[1]);
+		int low = hex_digit(from[2]);
+
+		if (high >= 0 && low >= 0) {
+			*to = (char)(16 * high + low);
+			return 3;
+		}
 	}
 	*to = from[0];
 	for (i = 0; codes[i]; i += 2) {
@@ -273,11 +278,12 @@ unescape(const char *from, size_t len, char *to)
 static ssize_t
 split_word(const char *from, size_t len, char *to, size_t *ret_len)
 {
+	static const char blanks[] = { ' ', '\n', '\r', '\t' };
 	char quote = '\0';
 	size_t made = 0;
 	size_t at = 0;
 
-	while (at < len && (quote || !memchr(" \n\r\t", from[at], 4))) {
+	while (at < len && (quote || !memchr(blanks, from[at], sizeof(blanks)))) {
 		const char c = from[at++];
 
 		if (!quote && (c == '"' || c == '\'')) {

@@ -198,13 +198,13 @@ server_begin(struct kv_server *server, struct rota_tls_config *tls)
 	struct rota_service_options serving = ROTA_SERVICE_OPTIONS_INIT;
 	struct rota_context *ctx = server->program.ctx;
 	const uint64_t descriptors = program_descriptors();
+	const uint64_t kept = REFUSALS + DESCRIPTORS_KEPT;
 	char reason[256];
 	int r;
 
 	server->max_clients = server->options->clients;
-	if (descriptors > 2 * (REFUSALS + DESCRIPTORS_KEPT) &&
-		server->max_clients > descriptors - REFUSALS - DESCRIPTORS_KEPT)
-		server->max_clients = descriptors - REFUSALS - DESCRIPTORS_KEPT;
+	if (descriptors > 2 * kept && server->max_clients > descriptors - kept)
+		server->max_clients = descriptors - kept;
 	serving.max_sessions = server->max_clients + REFUSALS;
 	serving.listener.stream.tls = tls;
 	/* Subscribers may wait for long; who is gone without a word is found out all the same. */

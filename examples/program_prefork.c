@@ -238,7 +238,7 @@ program_prefork_addresses(const struct rota_process *process,
 	const char *const *texts = rota_process_listen(process);
 	size_t count = 0;
 
-	while (texts[count] && count < PROGRAM_ADDRESSES &&
+	while (count < PROGRAM_ADDRESSES && texts[count] &&
 		rota_address_parse(texts[count], &ret_addresses[count]) == 0)
 		count++;
 	return count;

@@ -131,7 +131,7 @@ print_counts(const struct rota_client_meter *meter)
 		(unsigned long long)meter->outcomes[ROTA_CALL_REPLIED],
 		(unsigned long long)meter->outcomes[ROTA_CALL_TIMED_OUT],
 		(unsigned long long)meter->outcomes[ROTA_CALL_LOST],
-		(unsigned long long)(meter->retries + meter->moved));
+		(unsigned long long)meter->retries + meter->moved);
 }
 
 static int

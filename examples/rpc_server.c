@@ -22,6 +22,9 @@
 
 #define LONGEST 4096
 
+/* Latest reply, in milliseconds. */
+#define LATEST 99999
+
 /* A reply that is not due yet. */
 struct later {
 	struct rota_timer timer;
@@ -81,16 +84,18 @@ static int
 on_request(struct rota_request *request, const void *bytes, size_t len, void *userdata)
 {
 	char text[LONGEST + 1] = "";
-	unsigned ms;
-	int skip = 0;
+	char *rest = text;
+	unsigned long ms = 0;
 
 	(void)userdata;
 	/* They are good until this returns, and not ended by a NUL. */
 	memcpy(text, bytes, len);
+	if (strncmp(text, "later ", 6) == 0)
+		ms = strtoul(text + 6, &rest, 10);
 	if (strncmp(text, "echo ", 5) == 0) {
 		reply(request, text + 5, strlen(text + 5));
-	} else if (sscanf(text, "later %5u %n", &ms, &skip) == 1 && skip > 0) {
-		if (reply_later(request, ms, text + skip) < 0)
+	} else if (rest > text + 6 && *rest == ' ' && ms <= LATEST) {
+		if (reply_later(request, ms, rest + 1) < 0)
 			rota_request_refuse(request, ROTA_REFUSAL_MEMORY, "no memory");
 	} else {
 		rota_request_refuse(request, ROTA_REFUSAL_OWN, "want: echo TEXT, or later MS TEXT");

@@ -7,6 +7,8 @@
  */
 #include "client.h"
 
+#include <assert.h>
+
 #include <rota/context.h>
 
 static bool
@@ -110,6 +112,7 @@ rota__client_choose(struct rota_client *client)
 	struct rota__connection *missing = NULL;
 	struct rota__connection *found;
 
+	assert(client->connections != NULL && client->connections_count > 0);
 	if (client->options.choice == ROTA_CHOICE_LEAST_OUTSTANDING)
 		found = least(client, &missing);
 	else

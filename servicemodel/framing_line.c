@@ -82,6 +82,7 @@ static size_t
 step(const struct search *search, size_t matched, unsigned char byte)
 {
 	while (matched > 0 && search->delimiter[matched] != byte)
+		/* cppcheck-suppress arrayIndexOutOfBoundsCond; no match is longer than that */
 		matched = search->shorter[matched];
 	return matched + (search->delimiter[matched] == byte);
 }
@@ -89,11 +90,11 @@ step(const struct search *search, size_t matched, unsigned char byte)
 static void
 begin_search(struct search *search, const struct rota_framing *framing, size_t matched)
 {
-	search->delimiter = (const unsigned char *)framing->delimiter;
-	search->delimiter_len = smaller(framing->delimiter_len, ROTA_FRAMING_AROUND);
-	search->matched = matched;
-	search->shorter[0] = 0;
-	search->shorter[1] = 0;
+	*search = (struct search){
+		.delimiter = (const unsigned char *)framing->delimiter,
+		.delimiter_len = smaller(framing->delimiter_len, ROTA_FRAMING_AROUND),
+		.matched = matched,
+	};
 	for (size_t i = 2; i <= search->delimiter_len; i++)
 		search->shorter[i] = (unsigned char)step(search, search->shorter[i - 1],
 			search->delimiter[i - 1]);

@@ -5,6 +5,8 @@
  */
 #include "msgpack_head.h"
 
+#include <assert.h>
+
 #include <rota/pack.h>
 
 /* What an object is by its first byte, from 0xc0 to 0xdf. */
@@ -49,9 +51,10 @@ big_endian(const unsigned char *bytes, unsigned count)
 static uint64_t
 extended(uint64_t value, unsigned bytes)
 {
-	unsigned unused = 64 - 8 * bytes;
-	uint64_t sign = (uint64_t)1 << (63 - unused);
+	uint64_t sign;
 
+	assert(bytes > 0);
+	sign = (uint64_t)0x80 << (8 * (bytes - 1));
 	return (value ^ sign) - sign;
 }
 

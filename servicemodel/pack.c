@@ -101,6 +101,7 @@ put_pointed(struct packing *packing, char letter, const void *pointer, unsigned 
 	}
 }
 
+/* NOLINTBEGIN: the branches are of three types, though all of them are pointers. */
 static const void *
 take_pointer(struct packing *packing, char letter)
 {
@@ -113,6 +114,7 @@ take_pointer(struct packing *packing, char letter)
 		return va_arg(packing->arguments, const struct rota_bytes *);
 	}
 }
+/* NOLINTEND */
 
 static void
 put_value(struct packing *packing, char letter, bool is_optional, unsigned depth)
