@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static void
 forget(struct desk *desk, struct rota_request *request)
@@ -158,6 +159,13 @@ desk_close(struct rota_context *ctx, struct desk *desk)
 }
 
 void
+desk_start(struct rota_context *ctx, struct desk *desk, enum rota_dialog_order order)
+{
+	desk_init(desk, order);
+	desk_open(ctx, desk, NULL);
+}
+
+void
 desk_reply(struct desk *desk, size_t index, const char *text)
 {
 	struct rota_request *request = desk->kept[index];
@@ -172,6 +180,57 @@ desk_reply_all(struct desk *desk, const char *text)
 {
 	while (desk->kept_count > 0)
 		desk_reply(desk, 0, text);
+}
+
+int
+desk_enter(struct rota_context *ctx, struct desk *desk, enum rota_dialog_order order)
+{
+	desk_start(ctx, desk, order);
+	return raw_connect(desk->address);
+}
+
+void
+desk_leave(struct rota_context *ctx, struct desk *desk, int peer)
+{
+	close(peer);
+	wait_for(ctx, &desk->closed, 1);
+	desk_close(ctx, desk);
+}
+
+size_t
+desk_put(unsigned char *to, unsigned kind, uint32_t id, int64_t number, const char *body)
+{
+	size_t len = 5 + (number >= 0 ? 4 : 0) + strlen(body);
+	unsigned char *at = to;
+
+	*at++ = 0;
+	*at++ = 0;
+	*at++ = (unsigned char)(len >> 8);
+	*at++ = (unsigned char)len;
+	*at++ = (unsigned char)kind;
+	for (int shift = 24; shift >= 0; shift -= 8)
+		*at++ = (unsigned char)(id >> shift);
+	for (int shift = 24; number >= 0 && shift >= 0; shift -= 8)
+		*at++ = (unsigned char)((uint64_t)number >> shift);
+	memcpy(at, body, strlen(body));
+	return len + 4;
+}
+
+void
+desk_say(int peer, unsigned kind, uint32_t id, int64_t number, const char *body)
+{
+	unsigned char frame[128];
+
+	raw_send(peer, frame, desk_put(frame, kind, id, number, body));
+}
+
+void
+desk_expect(struct rota_context *ctx, int peer, unsigned kind, uint32_t id, int64_t number,
+	const char *body)
+{
+	unsigned char frame[400];
+
+	expect_bytes(ctx, peer, frame, desk_put(frame, kind, id, number, body));
 }
 
 static void
@@ -211,13 +270,35 @@ ask_call(struct rota_client *client, struct ask *ask)
 	return rota_call(client, &ask->call, ask->body, strlen(ask->body));
 }
 
+static void
+call_it(struct rota_client *client, struct ask *ask)
+{
+	assert_int_equal(ask_call(client, ask), 0);
+	assert_int_equal(ask->told, 0);
+	assert_true(rota_call_is_running(&ask->call));
+}
+
 void
 ask_make(struct rota_client *client, struct ask *ask, const char *body)
 {
 	ask_init(ask, body);
-	assert_int_equal(ask_call(client, ask), 0);
-	assert_int_equal(ask->told, 0);
-	assert_true(rota_call_is_running(&ask->call));
+	call_it(client, ask);
+}
+
+void
+ask_make_for(struct rota_client *client, struct ask *ask, const char *body, rota_time timeout)
+{
+	ask_init(ask, body);
+	ask->call.timeout = timeout;
+	call_it(client, ask);
+}
+
+void
+ask_make_safe(struct rota_client *client, struct ask *ask, const char *body)
+{
+	ask_init(ask, body);
+	ask->call.is_safe = true;
+	call_it(client, ask);
 }
 
 void
@@ -243,15 +324,61 @@ desk_client(enum rota_dialog_order order, const char **targets, const char *targ
 }
 
 struct rota_client *
+make_client(struct rota_context *ctx, const struct rota_client_options *options)
+{
+	struct rota_client *client = NULL;
+
+	assert_int_equal(rota_client_new(ctx, options, &client), 0);
+	return client;
+}
+
+struct rota_client_target
+client_target(const struct rota_client *client, size_t index)
+{
+	struct rota_client_target target;
+
+	assert_int_equal(rota_client_target(client, index, &target), 0);
+	return target;
+}
+
+struct rota_client *
 desk_connect(struct rota_context *ctx, struct desk *desk)
 {
 	const char *targets[2];
 	struct rota_client_options options = desk_client(desk->table.order, targets, desk->address);
-	struct rota_client *client;
+	struct rota_client *client = make_client(ctx, &options);
 	struct ask ask;
 
-	assert_int_equal(rota_client_new(ctx, &options, &client), 0);
 	ask_make(client, &ask, "e");
 	ask_expect(ctx, &ask, ROTA_CALL_REPLIED);
 	return client;
+}
+
+struct rota_client *
+desk_start_client(struct rota_context *ctx, struct desk *desk, enum rota_dialog_order order)
+{
+	desk_start(ctx, desk, order);
+	return desk_connect(ctx, desk);
+}
+
+void
+desk_end(struct rota_context *ctx, struct desk *desk, struct rota_client *client)
+{
+	rota_client_free(client);
+	desk_close(ctx, desk);
+}
+
+void
+in_both_orders(void **state, both_fn *test)
+{
+	struct rota_context *ctx = context_of(state);
+
+	for (int order = 0; order < 2; order++) {
+		struct desk desk;
+		struct rota_client *client =
+			desk_start_client(ctx, &desk, (enum rota_dialog_order)order);
+
+		test(ctx, &desk, client);
+		desk_end(ctx, &desk, client);
+	}
 }

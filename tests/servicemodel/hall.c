@@ -6,7 +6,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "raw.h"
 
@@ -206,6 +209,20 @@ hall_close(struct rota_context *ctx, struct hall *hall)
 	hall_spin(ctx);
 }
 
+int
+hall_enter(struct rota_context *ctx, struct hall *hall)
+{
+	hall_open(ctx, hall);
+	return raw_connect(hall->address);
+}
+
+void
+hall_leave(struct rota_context *ctx, struct hall *hall, int peer)
+{
+	close(peer);
+	hall_close(ctx, hall);
+}
+
 struct reading {
 	int peer;
 	char *buffer;
@@ -242,6 +259,26 @@ hall_read(struct rota_context *ctx, int peer, char *buffer, size_t size, size_t 
 	assert_int_equal(turn_until(ctx, has_read, &reading), 0);
 	buffer[reading.len] = '\0';
 	return reading.len;
+}
+
+void
+hall_echo(struct rota_context *ctx, int peer, const char *bytes, size_t size, size_t sent)
+{
+	char *answer = malloc(size);
+	size_t got = 0;
+
+	assert_non_null(answer);
+	while (got < size) {
+		ssize_t n = send(peer, bytes + sent, size - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		sent += n > 0 ? (size_t)n : 0;
+		hall_spin(ctx);
+		n = raw_receive(peer, answer + got, size - got);
+		assert_true(n > 0 || n == -EAGAIN);
+		got += n > 0 ? (size_t)n : 0;
+	}
+	assert_memory_equal(bytes, answer, size);
+	free(answer);
 }
 
 static bool

@@ -58,6 +58,9 @@ void hall_init(struct hall *hall);
 void hall_open(struct rota_context *ctx, struct hall *hall);
 /* Frees the service, and has the rest of its closes told. */
 void hall_close(struct rota_context *ctx, struct hall *hall);
+/* The same with a peer, which is connected to it, and is closed. */
+int hall_enter(struct rota_context *ctx, struct hall *hall);
+void hall_leave(struct rota_context *ctx, struct hall *hall, int peer);
 /* Turns until that happened so often; fails the test if it does not. */
 void hall_expect(struct rota_context *ctx, struct hall *hall, enum hall_event event, int times);
 /* Turns until nobody is left. */
@@ -70,6 +73,11 @@ void hall_spin(struct rota_context *ctx);
 
 /* Reads until so many bytes have come, or the end; what it got, ended by a NUL. Takes turns. */
 size_t hall_read(struct rota_context *ctx, int peer, char *buffer, size_t size, size_t len);
+/*
+ * Sends what is left of size bytes behind the first sent ones, as far as there is room, and takes
+ * turns, until as many have come, which must be the same.
+ */
+void hall_echo(struct rota_context *ctx, int peer, const char *bytes, size_t size, size_t sent);
 /* Whether the peer sees the end within some turns; what comes before is thrown away. */
 bool hall_sees_end(struct rota_context *ctx, int peer);
 

@@ -1,45 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What calls come to: replies, refusals, silence, cancels, losses; each of them, where it makes a
- * difference, ordered and by id. Connections and their number are test_client_connections.c's.
+ * What calls come to that the server answers: replies and refusals, each of them, where it makes a
+ * difference, ordered and by id; the blocking call; what is refused. Calls that are not answered are
+ * test_client_unanswered.c's, connections test_client_connections.c's, failures of targets
+ * test_client_failures.c's, ends test_client_ends.c's.
  */
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <rota/errors.h>
 
 #include "desk.h"
 #include "sim_context.h"
-
-static const enum rota_dialog_order orders[] = { ROTA_DIALOG_ORDERED, ROTA_DIALOG_BY_ID };
-
-typedef void both_fn(struct rota_context *ctx, struct desk *desk, struct rota_client *client);
-
-/* With a desk and a client of it, in each order. */
-static void
-in_both_orders(void **state, both_fn *test)
-{
-	struct rota_context *ctx = context_of(state);
-
-	for (size_t i = 0; i < 2; i++) {
-		struct desk desk;
-		struct rota_client *client;
-
-		desk_init(&desk, orders[i]);
-		desk_open(ctx, &desk, NULL);
-		client = desk_connect(ctx, &desk);
-		test(ctx, &desk, client);
-		rota_client_free(client);
-		desk_close(ctx, &desk);
-	}
-}
-
-static const struct rota_client_meter *
-meter_of(struct rota_client *client)
-{
-	return rota_client_meter(client);
-}
 
 /* Replies */
 
@@ -60,8 +33,8 @@ replies_at_once(struct rota_context *ctx, struct desk *desk, struct rota_client 
 	assert_int_equal(asks[0].error, 0);
 	assert_int_equal(rota_client_running(client), 0);
 	assert_int_equal(desk->requests, 4);
-	assert_int_equal(meter_of(client)->calls, 4);
-	assert_int_equal(meter_of(client)->outcomes[ROTA_CALL_REPLIED], 4);
+	assert_int_equal(rota_client_meter(client)->calls, 4);
+	assert_int_equal(rota_client_meter(client)->outcomes[ROTA_CALL_REPLIED], 4);
 }
 
 static void
@@ -168,9 +141,7 @@ call__refused__is_told_code_and_text(void **state)
 	struct desk desk;
 	struct ask ask;
 
-	desk_init(&desk, ROTA_DIALOG_BY_ID);
-	desk_open(ctx, &desk, NULL);
-	client = desk_connect(ctx, &desk);
+	client = desk_start_client(ctx, &desk, ROTA_DIALOG_BY_ID);
 	ask_make(client, &ask, "r\nno");
 	ask_expect(ctx, &ask, ROTA_CALL_REFUSED);
 	assert_int_equal(ask.code, 300);
@@ -183,8 +154,7 @@ call__refused__is_told_code_and_text(void **state)
 	ask_expect(ctx, &ask, ROTA_CALL_REFUSED);
 	assert_int_equal(ask.code, 0xfffffffe);
 	assert_string_equal(ask.text, "");
-	rota_client_free(client);
-	desk_close(ctx, &desk);
+	desk_end(ctx, &desk, client);
 }
 
 static void
@@ -221,284 +191,115 @@ refuse__ordered__is_what_the_protocol_has_for_it_or_the_end(void **state)
 	ask_make(client, &asks[0], "r");
 	ask_expect(ctx, &asks[0], ROTA_CALL_LOST);
 	assert_int_equal(desk.cancelled[ROTA_CANCEL_CLOSED], 0);
-	rota_client_free(client);
-	desk_close(ctx, &desk);
+	desk_end(ctx, &desk, client);
 }
 
-/* Time */
+/* Waiting */
 
 static void
-times_out(struct rota_context *ctx, struct desk *desk, struct rota_client *client)
-{
-	rota_time begun = rota_context_now(ctx);
-	bool by_id = desk->table.order == ROTA_DIALOG_BY_ID;
-	struct ask asks[3];
-
-	ask_make(client, &asks[0], "k1");
-	ask_init(&asks[1], "k2");
-	asks[1].call.timeout = 3 * ROTA_SECOND + 1;
-	assert_int_equal(ask_call(client, &asks[1]), 0);
-	wait_for_size(ctx, &desk->kept_count, 2);
-	assert_true(desk->left == (by_id ? 3001 * ROTA_MILLISECOND : ROTA_NEVER));
-	if (!by_id)
-		assert_int_equal(rota_context_now(ctx), begun);
-	ask_expect(ctx, &asks[1], ROTA_CALL_TIMED_OUT);
-	assert_int_equal(asks[1].error, -ETIMEDOUT);
-	assert_int_equal(rota_context_now(ctx) - begun, 3 * ROTA_SECOND + 1);
-	assert_int_equal(asks[0].told, 0);
-	ask_expect(ctx, &asks[0], ROTA_CALL_TIMED_OUT);
-	assert_int_equal(rota_context_now(ctx) - begun, 10 * ROTA_SECOND);
-	spin(ctx, 3);
-	assert_int_equal(desk->cancelled[ROTA_CANCEL_DEADLINE], by_id ? 2 : 0);
-	/* The connection is as good as before. */
-	if (!by_id)
-		desk_reply_all(desk, "late");
-	ask_make(client, &asks[2], "e3");
-	ask_expect(ctx, &asks[2], ROTA_CALL_REPLIED);
-	assert_string_equal(asks[2].reply, "e3");
-	assert_int_equal(meter_of(client)->late, by_id ? 0 : 2);
-	assert_int_equal(meter_of(client)->opened, 1);
-	assert_int_equal(meter_of(client)->outcomes[ROTA_CALL_TIMED_OUT], 2);
-}
-
-static void
-call__not_replied_to_in_time__times_out_and_the_late_reply_is_dropped(void **state)
-{
-	in_both_orders(state, times_out);
-}
-
-static void
-has_no_timeout(struct rota_context *ctx, struct desk *desk, struct rota_client *client)
-{
-	struct ask ask;
-
-	ask_init(&ask, "k");
-	ask.call.timeout = ROTA_NEVER;
-	assert_int_equal(ask_call(client, &ask), 0);
-	wait_for_size(ctx, &desk->kept_count, 1);
-	assert_true(desk->left == ROTA_NEVER);
-	sim_advance(ctx, 1000 * ROTA_MINUTE);
-	spin(ctx, 5);
-	assert_int_equal(ask.told, 0);
-	assert_int_equal(rota_call_cancel(&ask.call), 0);
-	ask_expect(ctx, &ask, ROTA_CALL_CANCELLED);
-}
-
-static void
-call__without_a_timeout__waits_for_ever(void **state)
-{
-	struct rota_context *ctx = context_of(state);
-
-	for (size_t i = 0; i < 2; i++) {
-		struct rota_client *client;
-		struct desk desk;
-
-		desk_init(&desk, orders[i]);
-		desk.options.listener.stream.idle_timeout = ROTA_NEVER;
-		desk_open(ctx, &desk, NULL);
-		client = desk_connect(ctx, &desk);
-		has_no_timeout(ctx, &desk, client);
-		rota_service_free(desk.service);
-		spin(ctx, 5);
-		rota_client_free(client);
-	}
-}
-
-static void
-call__by_id_late_reply__is_dropped_and_not_anothers(void **state)
+wait__for_a_reply__has_it(void **state)
 {
 	struct rota_context *ctx = context_of(state);
 	struct rota_client *client;
+	char bytes[4];
+	struct rota_reply reply = { .bytes = bytes, .size = sizeof bytes };
 	struct desk desk;
-	struct ask asks[2];
-	struct ask others[15];
 
-	desk_init(&desk, ROTA_DIALOG_BY_ID);
-	desk_open(ctx, &desk, NULL);
-	client = desk_connect(ctx, &desk);
-	ask_make(client, &asks[0], "k");
-	wait_for_size(ctx, &desk.kept_count, 1);
-	/* The reply and the timeout cross. */
-	desk_reply_all(&desk, "late");
-	sim_advance(ctx, 11 * ROTA_SECOND);
-	rota_session_pause(desk.last);
-	(void)rota_call_cancel(&asks[0].call);
-	/* The next but these has the same place in the client's table. */
-	for (int i = 0; i < 15; i++) {
-		ask_make(client, &others[i], "k");
-		assert_int_equal(rota_call_cancel(&others[i].call), 0);
-	}
-	ask_make(client, &asks[1], "k");
-	ask_expect(ctx, &asks[0], ROTA_CALL_CANCELLED);
-	spin(ctx, 5);
-	assert_int_equal(asks[1].told, 0);
-	assert_int_equal(meter_of(client)->late, 1);
-	rota_client_free(client);
-	assert_int_equal(asks[1].told, 1);
-	desk_close(ctx, &desk);
+	client = desk_start_client(ctx, &desk, ROTA_DIALOG_BY_ID);
+	assert_int_equal(rota_call_wait(client, "e123", 4, 0, &reply), 0);
+	assert_int_equal(reply.len, 4);
+	assert_memory_equal(bytes, "e123", 4);
+	assert_int_equal(rota_call_wait(client, "e1234", 5, 0, &reply), -EMSGSIZE);
+	assert_int_equal(reply.len, 5);
+	assert_int_equal(reply.outcome, ROTA_CALL_REPLIED);
+	assert_int_equal(rota_call_wait(client, "r1", 2, 0, &reply), -ROTA_EREFUSED);
+	assert_int_equal(reply.code, 300);
+	assert_string_equal(reply.text, "r1");
+	assert_int_equal(rota_call_wait(client, "x", 1, 0, &reply), -ROTA_ELOST);
+	assert_int_equal(rota_call_wait(client, "k", 1, ROTA_SECOND, &reply), -ETIMEDOUT);
+	assert_int_equal(reply.outcome, ROTA_CALL_TIMED_OUT);
+	assert_int_equal(rota_call_wait(client, "e", 1, -1, &reply), -EINVAL);
+	assert_int_equal(rota_client_running(client), 0);
+	desk_end(ctx, &desk, client);
 }
 
-/* Cancelling */
-
 static void
-cancels(struct rota_context *ctx, struct desk *desk, struct rota_client *client)
+stops(struct desk *desk, struct rota_request *request)
 {
-	bool by_id = desk->table.order == ROTA_DIALOG_BY_ID;
-	struct ask asks[2];
-
-	ask_make(client, &asks[0], "k1");
-	wait_for_size(ctx, &desk->kept_count, 1);
-	assert_int_equal(rota_call_cancel(&asks[0].call), 0);
-	assert_int_equal(rota_call_cancel(&asks[0].call), -EALREADY);
-	assert_int_equal(ask_call(client, &asks[0]), -EALREADY);
-	assert_int_equal(asks[0].told, 0);
-	ask_expect(ctx, &asks[0], ROTA_CALL_CANCELLED);
-	assert_int_equal(asks[0].error, -ECANCELED);
-	assert_int_equal(rota_call_cancel(&asks[0].call), -EALREADY);
-	ask_make(client, &asks[1], "e2");
-	spin(ctx, 5);
-	assert_int_equal(desk->cancelled[ROTA_CANCEL_PEER], by_id ? 1 : 0);
-	if (!by_id)
-		desk_reply(desk, 0, "dropped");
-	ask_expect(ctx, &asks[1], ROTA_CALL_REPLIED);
-	assert_string_equal(asks[1].reply, "e2");
-	assert_int_equal(meter_of(client)->late, by_id ? 0 : 1);
+	desk->kept[desk->kept_count++] = request;
+	rota_context_stop(rota_service_context(desk->service));
 }
 
 static void
-call__cancelled__is_told_so_in_a_turn_and_the_server_by_id(void **state)
-{
-	in_both_orders(state, cancels);
-}
-
-static void
-cancels_others(struct ask *ask)
-{
-	struct ask *others = ask->userdata;
-
-	assert_int_equal(rota_call_cancel(&others[0].call), 0);
-	assert_int_equal(rota_call_cancel(&others[1].call), 0);
-}
-
-static void
-cancels_in_on_done(struct rota_context *ctx, struct desk *desk, struct rota_client *client)
-{
-	struct ask asks[3];
-
-	ask_init(&asks[0], "e");
-	asks[0].act = cancels_others;
-	asks[0].userdata = &asks[1];
-	assert_int_equal(ask_call(client, &asks[0]), 0);
-	ask_make(client, &asks[1], "e");
-	ask_make(client, &asks[2], "k");
-	ask_expect(ctx, &asks[0], ROTA_CALL_REPLIED);
-	ask_expect(ctx, &asks[1], ROTA_CALL_CANCELLED);
-	ask_expect(ctx, &asks[2], ROTA_CALL_CANCELLED);
-	if (desk->table.order == ROTA_DIALOG_ORDERED)
-		desk_reply_all(desk, "");
-	spin(ctx, 5);
-}
-
-static void
-call__cancelled_where_its_reply_stands_next__is_cancelled(void **state)
-{
-	in_both_orders(state, cancels_in_on_done);
-}
-
-/* Losses */
-
-static void
-is_lost(struct rota_context *ctx, struct desk *desk, struct rota_client *client)
-{
-	struct ask asks[2];
-
-	ask_make(client, &asks[0], "k");
-	ask_make(client, &asks[1], "x");
-	for (int i = 0; i < 2; i++) {
-		ask_expect(ctx, &asks[i], ROTA_CALL_LOST);
-		assert_int_equal(asks[i].error, -ROTA_ELOST);
-		assert_true(asks[i].has_why);
-		assert_int_equal(asks[i].reason, ROTA_REASON_RESET);
-	}
-	assert_int_equal(desk->cancelled[ROTA_CANCEL_CLOSED], 2);
-	assert_int_equal(meter_of(client)->lost, 1);
-	ask_make(client, &asks[0], "c");
-	ask_expect(ctx, &asks[0], ROTA_CALL_LOST);
-	assert_int_equal(asks[0].reason, ROTA_REASON_CLEAN);
-	ask_make(client, &asks[0], "b");
-	ask_expect(ctx, &asks[0], ROTA_CALL_LOST);
-	ask_make(client, &asks[0], "e");
-	ask_expect(ctx, &asks[0], ROTA_CALL_REPLIED);
-	assert_int_equal(meter_of(client)->retries, 0);
-}
-
-static void
-call__connection_ends_before_the_reply__is_lost_and_told_why(void **state)
-{
-	in_both_orders(state, is_lost);
-}
-
-static void
-cuts_off_twice(struct desk *desk, struct rota_request *request)
-{
-	if (desk->requests < 4) {
-		desk->kept[desk->kept_count++] = request;
-		rota_session_abort(rota_request_session(request));
-	} else {
-		assert_int_equal(rota_request_reply(request, "third", 5), 0);
-	}
-}
-
-static void
-is_retried(struct rota_context *ctx, struct desk *desk, struct rota_client *client)
-{
-	struct ask ask;
-
-	desk->act = cuts_off_twice;
-	ask_init(&ask, "x");
-	ask.call.is_safe = true;
-	assert_int_equal(ask_call(client, &ask), 0);
-	ask_expect(ctx, &ask, ROTA_CALL_REPLIED);
-	assert_string_equal(ask.reply, "third");
-	assert_int_equal(meter_of(client)->retries, 2);
-	assert_int_equal(meter_of(client)->calls, 2);
-}
-
-static void
-call__safe_and_lost__is_made_again(void **state)
-{
-	in_both_orders(state, is_retried);
-}
-
-static void
-call__safe_and_lost_too_often__is_lost_when_the_budget_is_spent(void **state)
+wait__stopped_or_the_client_freed__ends(void **state)
 {
 	struct rota_context *ctx = context_of(state);
-	const char *targets[2];
+	struct rota_reply reply = { .bytes = NULL };
+	struct rota_client *client;
+	struct desk desk;
+
+	client = desk_start_client(ctx, &desk, ROTA_DIALOG_BY_ID);
+	desk.act = stops;
+	assert_int_equal(rota_call_wait(client, "e", 1, 0, &reply), -ROTA_ESTOPPED);
+	assert_int_equal(rota_client_running(client), 0);
+	assert_int_equal(rota_client_meter(client)->outcomes[ROTA_CALL_CANCELLED], 1);
+	wait_for(ctx, &desk.cancelled[ROTA_CANCEL_PEER], 1);
+	desk_end(ctx, &desk, client);
+}
+
+/* Notices */
+
+struct heard {
+	int notices;
+	char text[16];
+};
+
+static void
+hear(struct rota_client *client, const void *bytes, size_t len, void *userdata)
+{
+	struct heard *heard = userdata;
+
+	(void)client;
+	heard->notices++;
+	assert_true(len < sizeof heard->text);
+	memcpy(heard->text, bytes, len);
+	heard->text[len] = '\0';
+}
+
+static const struct rota_client_handlers hears = { .on_notice = hear };
+
+static void
+notice__both_ways__is_heard(void **state)
+{
+	struct rota_context *ctx = context_of(state);
 	struct rota_client_options options;
+	struct heard heard = { 0 };
 	struct rota_client *client;
+	const char *targets[2];
 	struct desk desk;
 	struct ask ask;
 
-	desk_init(&desk, ROTA_DIALOG_BY_ID);
-	desk_open(ctx, &desk, NULL);
-	options = desk_client(ROTA_DIALOG_BY_ID, targets, desk.address);
-	options.timeout = 10 * ROTA_MINUTE;
-	options.retry_reserve = 3;
-	options.retry_percent = 50;
-	assert_int_equal(rota_client_new(ctx, &options, &client), 0);
-	for (int i = 0; i < 4; i++) {
-		ask_init(&ask, "x");
-		ask.call.is_safe = true;
-		assert_int_equal(ask_call(client, &ask), 0);
-		while (ask.told == 0)
-			spin(ctx, 1), sim_advance(ctx, ROTA_SECOND);
-		assert_int_equal(ask.outcome, ROTA_CALL_LOST);
-		/* Three, and one for every two calls. */
-		assert_int_equal(meter_of(client)->retries, 3 + (i + 1) / 2);
+	for (int order = 0; order < 2; order++) {
+		desk_start(ctx, &desk, (enum rota_dialog_order)order);
+		options = desk_client(desk.table.order, targets, desk.address);
+		options.handlers = &hears;
+		options.userdata = &heard;
+		client = make_client(ctx, &options);
+		if (order == ROTA_DIALOG_BY_ID)
+			assert_int_equal(rota_client_notify(client, "e", 1), -ENOTCONN);
+		ask_make(client, &ask, "e");
+		ask_expect(ctx, &ask, ROTA_CALL_REPLIED);
+		if (order == ROTA_DIALOG_BY_ID) {
+			assert_int_equal(rota_client_notify(client, "e news", 6), 0);
+		} else {
+			assert_int_equal(rota_client_notify(client, "e", 1), -ENOTSUP);
+			assert_int_equal(rota_dialog_notify(desk.last, "e news", 6), 0);
+		}
+		wait_for(ctx, &heard.notices, order + 1);
+		assert_string_equal(heard.text, "e news");
+		assert_int_equal(rota_client_meter(client)->notices, 1);
+		desk_end(ctx, &desk, client);
 	}
-	rota_client_free(client);
-	desk_close(ctx, &desk);
 }
 
 /* What is refused */
@@ -512,9 +313,7 @@ call__that_makes_no_sense__is_refused_without_on_done(void **state)
 	struct desk desk;
 	struct ask ask;
 
-	desk_init(&desk, ROTA_DIALOG_BY_ID);
-	desk_open(ctx, &desk, NULL);
-	client = desk_connect(ctx, &desk);
+	client = desk_start_client(ctx, &desk, ROTA_DIALOG_BY_ID);
 	ask_init(&ask, "e");
 	ask.call.timeout = -1;
 	assert_int_equal(ask_call(client, &ask), -EINVAL);
@@ -525,10 +324,9 @@ call__that_makes_no_sense__is_refused_without_on_done(void **state)
 	assert_int_equal(ask_call(client, &ask), -EINVAL);
 	spin(ctx, 3);
 	assert_int_equal(ask.told, 0);
-	assert_int_equal(meter_of(client)->calls, 1);
+	assert_int_equal(rota_client_meter(client)->calls, 1);
 	assert_int_equal(rota_client_running(client), 0);
-	rota_client_free(client);
-	desk_close(ctx, &desk);
+	desk_end(ctx, &desk, client);
 }
 
 static void
@@ -541,24 +339,22 @@ call__too_many_waiting__is_refused_and_the_rest_goes_on(void **state)
 	struct ask asks[9];
 	struct desk desk;
 
-	desk_init(&desk, ROTA_DIALOG_ORDERED);
-	desk_open(ctx, &desk, NULL);
+	desk_start(ctx, &desk, ROTA_DIALOG_ORDERED);
 	options = desk_client(ROTA_DIALOG_ORDERED, targets, desk.address);
 	options.max_waiting = 8;
 	options.max_in_flight = 3;
-	assert_int_equal(rota_client_new(ctx, &options, &client), 0);
+	client = make_client(ctx, &options);
 	for (int i = 0; i < 8; i++)
 		ask_make(client, &asks[i], "e");
 	ask_init(&asks[8], "e");
 	assert_int_equal(ask_call(client, &asks[8]), -ROTA_ELIMIT);
 	assert_int_equal(rota_client_waiting(client), 8);
-	assert_int_equal(meter_of(client)->refused, 1);
-	assert_int_equal(meter_of(client)->most_waiting, 8);
+	assert_int_equal(rota_client_meter(client)->refused, 1);
+	assert_int_equal(rota_client_meter(client)->most_waiting, 8);
 	for (int i = 0; i < 8; i++)
 		ask_expect(ctx, &asks[i], ROTA_CALL_REPLIED);
 	assert_int_equal(asks[8].told, 0);
-	rota_client_free(client);
-	desk_close(ctx, &desk);
+	desk_end(ctx, &desk, client);
 }
 
 int
@@ -571,15 +367,9 @@ main(void)
 		rig_test(call__made_again_in_on_done__works),
 		rig_test(call__refused__is_told_code_and_text),
 		rig_test(refuse__ordered__is_what_the_protocol_has_for_it_or_the_end),
-		rig_test_simulated(
-			call__not_replied_to_in_time__times_out_and_the_late_reply_is_dropped),
-		rig_test_simulated(call__without_a_timeout__waits_for_ever),
-		rig_test_simulated(call__by_id_late_reply__is_dropped_and_not_anothers),
-		rig_test_simulated(call__cancelled__is_told_so_in_a_turn_and_the_server_by_id),
-		rig_test(call__cancelled_where_its_reply_stands_next__is_cancelled),
-		rig_test(call__connection_ends_before_the_reply__is_lost_and_told_why),
-		rig_test(call__safe_and_lost__is_made_again),
-		rig_test_simulated(call__safe_and_lost_too_often__is_lost_when_the_budget_is_spent),
+		rig_test_simulated(wait__for_a_reply__has_it),
+		rig_test(wait__stopped_or_the_client_freed__ends),
+		rig_test(notice__both_ways__is_heard),
 		rig_test(call__that_makes_no_sense__is_refused_without_on_done),
 		rig_test(call__too_many_waiting__is_refused_and_the_rest_goes_on),
 	};

@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How clients end: drained, freed (in each handler too), with their context, in a forked child; the
- * blocking call; failing allocations and system calls; and that a steady state allocates nothing.
+ * How clients end: freed, in each handler too, drained, with their context, in a forked child. And how
+ * their servers do, one after the other, while there are calls.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include <rota/errors.h>
 
 #include "desk.h"
-#include "faulty_allocator.h"
 #include "forking.h"
-#include "scenario_tls.h"
 #include "sim_context.h"
 
 /* Freed */
@@ -26,9 +21,7 @@ free__with_calls__cancels_each_before_it_returns(void **state)
 	struct ask asks[3];
 	struct desk desk;
 
-	desk_init(&desk, ROTA_DIALOG_BY_ID);
-	desk_open(ctx, &desk, NULL);
-	client = desk_connect(ctx, &desk);
+	client = desk_start_client(ctx, &desk, ROTA_DIALOG_BY_ID);
 	for (int i = 0; i < 3; i++)
 		ask_make(client, &asks[i], "k");
 	assert_int_equal(rota_call_cancel(&asks[1].call), 0);
@@ -37,8 +30,7 @@ free__with_calls__cancels_each_before_it_returns(void **state)
 		assert_int_equal(asks[i].told, 1);
 		assert_int_equal(asks[i].outcome, ROTA_CALL_CANCELLED);
 	}
-	rota_client_free(NULL);
-	desk_close(ctx, &desk);
+	desk_end(ctx, &desk, NULL);
 }
 
 enum way {
@@ -132,12 +124,11 @@ run_scene(struct rota_context *ctx, enum way way, const char *letter,
 	assert_non_null(scene);
 	scene->ctx = ctx;
 	scene->way = way;
-	desk_init(&scene->desk, ROTA_DIALOG_BY_ID);
-	desk_open(ctx, &scene->desk, NULL);
+	desk_start(ctx, &scene->desk, ROTA_DIALOG_BY_ID);
 	options = desk_client(ROTA_DIALOG_BY_ID, targets, scene->desk.address);
 	options.handlers = handlers;
 	options.userdata = scene;
-	assert_int_equal(rota_client_new(ctx, &options, &scene->client), 0);
+	scene->client = make_client(ctx, &options);
 	for (int i = 0; i < 4; i++) {
 		ask_init(&scene->asks[i], i < 3 ? letter : "e");
 		if (handlers == NULL)
@@ -193,9 +184,7 @@ drain__with_calls__finishes_them_and_takes_no_more(void **state)
 	struct desk desk;
 	int drained = 0;
 
-	desk_init(&desk, ROTA_DIALOG_BY_ID);
-	desk_open(ctx, &desk, NULL);
-	client = desk_connect(ctx, &desk);
+	client = desk_start_client(ctx, &desk, ROTA_DIALOG_BY_ID);
 	ask_make(client, &asks[0], "k");
 	wait_for_size(ctx, &desk.kept_count, 1);
 	assert_int_equal(rota_client_drain(client, note_drained, &drained), 0);
@@ -211,8 +200,7 @@ drain__with_calls__finishes_them_and_takes_no_more(void **state)
 	assert_int_equal(desk.reason, ROTA_REASON_CLEAN);
 	spin(ctx, 3);
 	assert_int_equal(drained, 1);
-	rota_client_free(client);
-	desk_close(ctx, &desk);
+	desk_end(ctx, &desk, client);
 }
 
 static void
@@ -225,7 +213,7 @@ drain__with_nothing_to_do__is_told_in_a_turn(void **state)
 	int drained = 0;
 
 	options = desk_client(ROTA_DIALOG_BY_ID, targets, "127.0.0.1:1");
-	assert_int_equal(rota_client_new(ctx, &options, &client), 0);
+	client = make_client(ctx, &options);
 	assert_int_equal(rota_client_drain(client, note_drained, &drained), 0);
 	assert_int_equal(drained, 0);
 	spin(ctx, 1);
@@ -264,15 +252,13 @@ drain__of_servers_under_load__loses_no_call(void **state)
 	struct desk desks[2];
 
 	assert_non_null(load);
-	for (int i = 0; i < 2; i++) {
-		desk_init(&desks[i], ROTA_DIALOG_BY_ID);
-		desk_open(ctx, &desks[i], NULL);
-	}
+	for (int i = 0; i < 2; i++)
+		desk_start(ctx, &desks[i], ROTA_DIALOG_BY_ID);
 	options = desk_client(ROTA_DIALOG_BY_ID, targets, desks[0].address);
 	targets[1] = desks[1].address;
 	options.connections = 2;
 	options.retry_percent = options.retry_reserve = 0;
-	assert_int_equal(rota_client_new(ctx, &options, &load->client), 0);
+	load->client = make_client(ctx, &options);
 	for (int i = 0; i < 64; i++) {
 		ask_init(&load->asks[i], "e");
 		load->asks[i].act = goes_on;
@@ -319,21 +305,15 @@ context_free__with_calls__tells_each_and_the_client_may_be_freed_after(void **st
 	struct ask asks[4];
 	struct desk desk;
 
-	desk_init(&desk, ROTA_DIALOG_BY_ID);
-	desk_open(ctx, &desk, NULL);
-	clients[0] = desk_connect(ctx, &desk);
+	clients[0] = desk_start_client(ctx, &desk, ROTA_DIALOG_BY_ID);
 	raw_unused_address(down);
 	options = desk_client(ROTA_DIALOG_BY_ID, targets, down);
-	assert_int_equal(rota_client_new(ctx, &options, &clients[1]), 0);
+	clients[1] = make_client(ctx, &options);
 	ask_make(clients[0], &asks[0], "k");
-	ask_init(&asks[1], "k");
-	asks[1].call.is_safe = true;
-	assert_int_equal(ask_call(clients[0], &asks[1]), 0);
+	ask_make_safe(clients[0], &asks[1], "k");
 	wait_for_size(ctx, &desk.kept_count, 2);
 	ask_make(clients[1], &asks[2], "e");
-	ask_init(&asks[3], "e");
-	asks[3].call.timeout = ROTA_SECOND;
-	assert_int_equal(ask_call(clients[1], &asks[3]), 0);
+	ask_make_for(clients[1], &asks[3], "e", ROTA_SECOND);
 	spin(ctx, 3);
 	assert_int_equal(rota_context_free(ctx), 0);
 	fixture->ctx = NULL;
@@ -387,13 +367,10 @@ fork__child__loses_its_parents_calls_and_makes_its_own(void **state)
 	struct family family;
 	struct child child;
 
-	desk_init(&family.desk, ROTA_DIALOG_BY_ID);
-	desk_open(ctx, &family.desk, NULL);
+	desk_start(ctx, &family.desk, ROTA_DIALOG_BY_ID);
 	family.client = desk_connect(ctx, &family.desk);
 	ask_make(family.client, &family.asks[0], "k");
-	ask_init(&family.asks[1], "k");
-	family.asks[1].call.is_safe = true;
-	assert_int_equal(ask_call(family.client, &family.asks[1]), 0);
+	ask_make_safe(family.client, &family.asks[1], "k");
 	wait_for_size(ctx, &family.desk.kept_count, 2);
 	child = fork_child(*state, in_child, &family);
 	desk_reply_all(&family.desk, "still here");
@@ -408,221 +385,6 @@ fork__child__loses_its_parents_calls_and_makes_its_own(void **state)
 	spin(ctx, 3);
 }
 
-/* Waiting */
-
-static void
-wait__for_a_reply__has_it(void **state)
-{
-	struct rota_context *ctx = context_of(state);
-	struct rota_client *client;
-	char bytes[4];
-	struct rota_reply reply = { .bytes = bytes, .size = sizeof bytes };
-	struct desk desk;
-
-	desk_init(&desk, ROTA_DIALOG_BY_ID);
-	desk_open(ctx, &desk, NULL);
-	client = desk_connect(ctx, &desk);
-	assert_int_equal(rota_call_wait(client, "e123", 4, 0, &reply), 0);
-	assert_int_equal(reply.len, 4);
-	assert_memory_equal(bytes, "e123", 4);
-	assert_int_equal(rota_call_wait(client, "e1234", 5, 0, &reply), -EMSGSIZE);
-	assert_int_equal(reply.len, 5);
-	assert_int_equal(reply.outcome, ROTA_CALL_REPLIED);
-	assert_int_equal(rota_call_wait(client, "r1", 2, 0, &reply), -ROTA_EREFUSED);
-	assert_int_equal(reply.code, 300);
-	assert_string_equal(reply.text, "r1");
-	assert_int_equal(rota_call_wait(client, "x", 1, 0, &reply), -ROTA_ELOST);
-	assert_int_equal(rota_call_wait(client, "k", 1, ROTA_SECOND, &reply), -ETIMEDOUT);
-	assert_int_equal(reply.outcome, ROTA_CALL_TIMED_OUT);
-	assert_int_equal(rota_call_wait(client, "e", 1, -1, &reply), -EINVAL);
-	assert_int_equal(rota_client_running(client), 0);
-	rota_client_free(client);
-	desk_close(ctx, &desk);
-}
-
-static void
-stops(struct desk *desk, struct rota_request *request)
-{
-	desk->kept[desk->kept_count++] = request;
-	rota_context_stop(rota_service_context(desk->service));
-}
-
-static void
-wait__stopped_or_the_client_freed__ends(void **state)
-{
-	struct rota_context *ctx = context_of(state);
-	struct rota_reply reply = { .bytes = NULL };
-	struct rota_client *client;
-	struct desk desk;
-
-	desk_init(&desk, ROTA_DIALOG_BY_ID);
-	desk_open(ctx, &desk, NULL);
-	client = desk_connect(ctx, &desk);
-	desk.act = stops;
-	assert_int_equal(rota_call_wait(client, "e", 1, 0, &reply), -ROTA_ESTOPPED);
-	assert_int_equal(rota_client_running(client), 0);
-	assert_int_equal(rota_client_meter(client)->outcomes[ROTA_CALL_CANCELLED], 1);
-	wait_for(ctx, &desk.cancelled[ROTA_CANCEL_PEER], 1);
-	rota_client_free(client);
-	desk_close(ctx, &desk);
-}
-
-/* TLS */
-
-static void
-tls__calls__are_replied_to(void **state)
-{
-	struct rota_context *ctx = context_of(state);
-	struct rota_client_options options;
-	struct rota_client *client;
-	const char *targets[2];
-	struct ask asks[50];
-	struct desk desk;
-
-	desk_init(&desk, ROTA_DIALOG_BY_ID);
-	scenario_tls_open();
-	scenario_tls_prepare(&desk.options.listener.stream, true);
-	desk_open(ctx, &desk, NULL);
-	options = desk_client(ROTA_DIALOG_BY_ID, targets, desk.address);
-	scenario_tls_prepare(&options.stream, false);
-	assert_int_equal(rota_client_new(ctx, &options, &client), 0);
-	scenario_tls_close();
-	for (int i = 0; i < 50; i++)
-		ask_make(client, &asks[i], i % 2 == 0 ? "e" : "k");
-	wait_for_size(ctx, &desk.kept_count, 25);
-	desk_reply_all(&desk, "later");
-	for (int i = 0; i < 50; i++)
-		ask_expect(ctx, &asks[i], ROTA_CALL_REPLIED);
-	rota_client_free(client);
-	desk_close(ctx, &desk);
-}
-
-/* Faults */
-
-static void
-fault_scenario(struct fixture *fixture)
-{
-	struct rota_context *ctx = fixture->ctx;
-	struct rota_client_options options;
-	struct rota_client *client = NULL;
-	const char *targets[2];
-	const char *letters[6] = { "e", "k", "r", "e", "k", "e" };
-	struct ask asks[6];
-	struct desk desk;
-	int made = 0;
-	int told = 0;
-
-	desk_init(&desk, ROTA_DIALOG_BY_ID);
-	lift_fault();
-	desk_open(ctx, &desk, NULL);
-	options = desk_client(ROTA_DIALOG_BY_ID, targets, desk.address);
-	options.backoff_first = ROTA_MILLISECOND;
-	begin_fault();
-	if (rota_client_new(ctx, &options, &client) == 0) {
-		for (int i = 0; i < 6; i++) {
-			ask_init(&asks[i], letters[i]);
-			asks[i].call.is_safe = i % 2 == 0;
-			if (i == 3)
-				asks[i].call.timeout = ROTA_SECOND;
-			made += ask_call(client, &asks[i]) == 0;
-		}
-		for (int i = 0; i < 20; i++) {
-			spin(ctx, 1);
-			if (desk.kept_count > 0)
-				rota_request_refuse(desk.kept[--desk.kept_count], 300, "k");
-		}
-	}
-	lift_fault();
-	if (client != NULL) {
-		struct rota_reply reply = { .bytes = NULL };
-
-		/* Unless it was the listener that has ended. */
-		if (rota_service_listener(desk.service, 0) != NULL)
-			assert_int_equal(rota_call_wait(client, "", 0, 0, &reply), 0);
-	}
-	rota_client_free(client);
-	for (int i = 0; client != NULL && i < 6; i++)
-		told += asks[i].told;
-	assert_int_equal(told, made);
-	desk_close(ctx, &desk);
-}
-
-static void
-faults__each_allocation_fails__each_call_has_one_outcome(void **state)
-{
-	(void)state;
-	with_failing_allocations(fault_scenario, false);
-}
-
-static void
-faults__each_system_call_fails__each_call_has_one_outcome(void **state)
-{
-	(void)state;
-	with_failing_calls(fault_scenario);
-}
-
-/* Memory */
-
-static void
-again(struct ask *ask)
-{
-	struct rota_client *client = ask->userdata;
-
-	if (ask->told < 200 && ask->body[0] != '\0')
-		assert_int_equal(ask_call(client, ask), 0);
-}
-
-static bool
-nothing_runs(struct rota_context *ctx, void *userdata)
-{
-	(void)ctx;
-	return rota_client_running(userdata) == 0;
-}
-
-static void
-run_round(struct rota_context *ctx, struct rota_client *client, struct desk *desk, struct ask *asks)
-{
-	for (int i = 0; i < 32; i++) {
-		ask_init(&asks[i], i % 4 == 0 ? "k" : "e");
-		asks[i].act = again;
-		asks[i].userdata = client;
-		if (i % 8 == 1)
-			asks[i].call.timeout = ROTA_MINUTE;
-		assert_int_equal(ask_call(client, &asks[i]), 0);
-	}
-	while (!nothing_runs(ctx, client)) {
-		spin(ctx, 1);
-		desk_reply_all(desk, "later");
-	}
-}
-
-static void
-memory__in_a_steady_state__is_not_allocated(void **state)
-{
-	struct rota_context *ctx = context_of(state);
-
-	for (int order = 0; order < 2; order++) {
-		struct rota_client *client;
-		struct ask asks[32];
-		struct desk desk;
-		int rounds = 0;
-
-		desk_init(&desk, (enum rota_dialog_order)order);
-		desk_open(ctx, &desk, NULL);
-		client = desk_connect(ctx, &desk);
-		/* As many requests wait, and as many replies, as ever will, after some rounds. */
-		do {
-			rounds++;
-			faulty_allocator_reset();
-			run_round(ctx, client, &desk, asks);
-		} while (faulty_allocator_calls() > 0 && rounds < 10);
-		assert_int_equal(faulty_allocator_calls(), 0);
-		assert_int_equal(rota_client_meter(client)->calls, rounds * 32 * 200 + 1);
-		rota_client_free(client);
-		desk_close(ctx, &desk);
-	}
-}
-
 int
 main(void)
 {
@@ -634,14 +396,7 @@ main(void)
 		rig_test_simulated(drain__of_servers_under_load__loses_no_call),
 		rig_test(context_free__with_calls__tells_each_and_the_client_may_be_freed_after),
 		rig_test_exact(fork__child__loses_its_parents_calls_and_makes_its_own),
-		rig_test_simulated(wait__for_a_reply__has_it),
-		rig_test(wait__stopped_or_the_client_freed__ends),
-		rig_test(tls__calls__are_replied_to),
-		cmocka_unit_test(faults__each_allocation_fails__each_call_has_one_outcome),
-		cmocka_unit_test(faults__each_system_call_fails__each_call_has_one_outcome),
-		rig_test_exact(memory__in_a_steady_state__is_not_allocated),
 	};
 
-	faulty_allocator_install();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

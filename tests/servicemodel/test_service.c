@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Services: sessions, frames, what is sent, bad frames, and the end of sessions. Limits are
- * test_service_limits.c's, draining and freeing test_service_drain.c's.
+ * Services: their sessions, what these are given and when, and how they end; which services make no
+ * sense. Frames are test_service_frames.c's, limits test_service_limits.c's, draining and freeing
+ * test_service_drain.c's.
  */
 #include <errno.h>
 #include <string.h>
@@ -24,8 +25,7 @@ service__a_frame__is_answered(void **state)
 	int peer;
 
 	hall_init(&hall);
-	hall_open(ctx, &hall);
-	peer = raw_connect(hall.address);
+	peer = hall_enter(ctx, &hall);
 	raw_send(peer, "one\ntwo\r\nthr", 12);
 	assert_int_equal(hall_read(ctx, peer, answer, sizeof answer, 8), 8);
 	assert_string_equal(answer, "one\ntwo\n");
@@ -50,8 +50,7 @@ session__its_bytes__are_zero_aligned_and_its_own(void **state)
 
 	hall_init(&hall);
 	hall.protocol.session_size = 1000;
-	hall_open(ctx, &hall);
-	peer = raw_connect(hall.address);
+	peer = hall_enter(ctx, &hall);
 	hall_expect(ctx, &hall, HALL_OPEN, 1);
 	bytes = rota_session_data(hall.last);
 	assert_int_equal((uintptr_t)bytes % 16, 0);
@@ -63,8 +62,7 @@ session__its_bytes__are_zero_aligned_and_its_own(void **state)
 	assert_ptr_equal(rota_session_service(hall.last), hall.service);
 	assert_ptr_equal(rota_service_userdata(hall.service), &hall);
 	assert_ptr_equal(rota_service_context(hall.service), ctx);
-	close(peer);
-	hall_close(ctx, &hall);
+	hall_leave(ctx, &hall, peer);
 }
 
 static ssize_t
@@ -90,8 +88,7 @@ session__without_a_framing__gets_data(void **state)
 	hall.protocol.framing.ops = NULL;
 	hall.protocol.on_frame = NULL;
 	hall.protocol.on_data = takes_three;
-	hall_open(ctx, &hall);
-	peer = raw_connect(hall.address);
+	peer = hall_enter(ctx, &hall);
 	raw_send(peer, "ab", 2);
 	hall_spin(ctx);
 	raw_send(peer, "cde", 3);
@@ -99,8 +96,7 @@ session__without_a_framing__gets_data(void **state)
 	assert_string_equal(answer, "abc");
 	assert_int_equal(rota_service_meter(hall.service)->bytes_in, 3);
 	assert_int_equal(rota_service_meter(hall.service)->bytes_out, 3);
-	close(peer);
-	hall_close(ctx, &hall);
+	hall_leave(ctx, &hall, peer);
 }
 
 static void
@@ -121,8 +117,7 @@ session__paused_in_a_frame__gets_the_next_when_resumed(void **state)
 	hall_init(&hall);
 	hall.protocol.session_size = sizeof(int);
 	hall.act = counts_in_session;
-	hall_open(ctx, &hall);
-	peer = raw_connect(hall.address);
+	peer = hall_enter(ctx, &hall);
 	raw_send(peer, "a\nb\nc\nd\n", 8);
 	assert_int_equal(shutdown(peer, SHUT_WR), 0);
 	hall_expect(ctx, &hall, HALL_FRAME, 2);
@@ -134,8 +129,7 @@ session__paused_in_a_frame__gets_the_next_when_resumed(void **state)
 	assert_string_equal(hall.said, "a|b|c|d|");
 	assert_int_equal(hall.reason, ROTA_REASON_CLEAN);
 	assert_true(hall_sees_end(ctx, peer));
-	close(peer);
-	hall_close(ctx, &hall);
+	hall_leave(ctx, &hall, peer);
 }
 
 /* Frames of 4,096 bytes are answered by as many, and nobody reads them for a while. */
@@ -143,9 +137,9 @@ static void
 session__with_full_output__gets_no_frame_and_loses_none(void **state)
 {
 	static char frames[64 * 4096];
-	static char answers[sizeof frames + 1];
 	struct rota_context *ctx = context_of(state);
 	const int small = 4096;
+	const int large = 1 << 20;
 	struct hall hall;
 	size_t sent = 0;
 	int peer;
@@ -157,41 +151,24 @@ session__with_full_output__gets_no_frame_and_loses_none(void **state)
 	hall.protocol.framing.limit = 4096;
 	hall.options.listener.stream.output_high = 8192;
 	hall.options.listener.stream.output_low = 1024;
-	hall_open(ctx, &hall);
-	peer = raw_connect(hall.address);
+	peer = hall_enter(ctx, &hall);
 	assert_int_equal(setsockopt(peer, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
 	hall_expect(ctx, &hall, HALL_OPEN, 1);
 	assert_int_equal(setsockopt(rota_stream_fd(rota_session_stream(hall.last)), SOL_SOCKET,
 				 SO_SNDBUF, &small, sizeof small),
 		0);
 	/* As much as it takes; on_frame asserts that no answer is refused. */
-	for (int i = 0; i < 1000 && sent < sizeof frames; i++) {
-		ssize_t n = send(peer, frames + sent, sizeof frames - sent,
-			MSG_DONTWAIT | MSG_NOSIGNAL);
+	for (int i = 0; i < 500; i++) {
+		ssize_t n = send(peer, frames + sent, sizeof frames - sent, MSG_DONTWAIT);
 
 		sent += n > 0 ? (size_t)n : 0;
 		hall_spin(ctx);
-		if (i > 500) {
-			char *answer = answers + hall.events[HALL_DRAIN];
-
-			(void)raw_receive(peer, answer, 0);
-		}
 	}
 	assert_true(hall.events[HALL_FRAME] < 64);
-	for (size_t got = 0; got < sizeof frames;) {
-		ssize_t n = send(peer, frames + sent, sizeof frames - sent,
-			MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		sent += n > 0 ? (size_t)n : 0;
-		hall_spin(ctx);
-		n = raw_receive(peer, answers + got, sizeof frames - got);
-		assert_true(n > 0 || n == -EAGAIN);
-		got += n > 0 ? (size_t)n : 0;
-	}
-	assert_memory_equal(frames, answers, sizeof frames);
+	assert_int_equal(setsockopt(peer, SOL_SOCKET, SO_RCVBUF, &large, sizeof large), 0);
+	hall_echo(ctx, peer, frames, sizeof frames, sent);
 	assert_int_equal(hall.events[HALL_FRAME], 64);
-	close(peer);
-	hall_close(ctx, &hall);
+	hall_leave(ctx, &hall, peer);
 }
 
 /* What waits because its output is full is finished also when the peer has ended meanwhile. */
@@ -209,8 +186,7 @@ session__full_when_the_peer_ends__answers_all_before(void **state)
 	hall_init(&hall);
 	hall.options.listener.stream.output_high = 100;
 	hall.options.listener.stream.output_low = 10;
-	hall_open(ctx, &hall);
-	peer = raw_connect(hall.address);
+	peer = hall_enter(ctx, &hall);
 	for (int i = 0; i < 199; i++)
 		raw_send(peer, frame, 61);
 	assert_int_equal(shutdown(peer, SHUT_WR), 0);
@@ -218,8 +194,7 @@ session__full_when_the_peer_ends__answers_all_before(void **state)
 	hall_expect(ctx, &hall, HALL_CLOSE, 1);
 	assert_int_equal(hall.events[HALL_FRAME], 199);
 	assert_int_equal(hall.reason, ROTA_REASON_CLEAN);
-	close(peer);
-	hall_close(ctx, &hall);
+	hall_leave(ctx, &hall, peer);
 }
 
 static void
@@ -231,15 +206,13 @@ session__a_negative_return__closes_with_that_error(void **state)
 
 	hall_init(&hall);
 	hall.result = -EPERM;
-	hall_open(ctx, &hall);
-	peer = raw_connect(hall.address);
+	peer = hall_enter(ctx, &hall);
 	raw_send(peer, "a\nb\n", 4);
 	hall_expect(ctx, &hall, HALL_CLOSE, 1);
 	assert_string_equal(hall.said, "a|");
 	assert_int_equal(hall.reason, ROTA_REASON_LOCAL);
 	assert_int_equal(hall.error, -EPERM);
-	close(peer);
-	hall_close(ctx, &hall);
+	hall_leave(ctx, &hall, peer);
 }
 
 static void
@@ -260,207 +233,13 @@ session__closed_in_a_frame__gets_no_more_and_sends_what_it_said(void **state)
 
 	hall_init(&hall);
 	hall.act = closes;
-	hall_open(ctx, &hall);
-	peer = raw_connect(hall.address);
+	peer = hall_enter(ctx, &hall);
 	raw_send(peer, "a\nb\nc\n", 6);
 	assert_int_equal(hall_read(ctx, peer, answer, sizeof answer, 10), 2);
 	assert_string_equal(answer, "a\n");
 	assert_string_equal(hall.said, "a|");
 	close(peer);
 	hall_expect(ctx, &hall, HALL_CLOSE, 1);
-	hall_close(ctx, &hall);
-}
-
-static void
-upgrades(struct hall *hall, enum hall_event event, struct rota_session *session)
-{
-	static const struct rota_framing netstrings = { &rota_framing_netstring, 32, NULL, 0, NULL,
-		0 };
-	static const struct rota_framing huge = { &rota_framing_length32, 1 << 20, NULL, 0, NULL,
-		0 };
-
-	if (event != HALL_FRAME || hall->events[HALL_FRAME] != 1)
-		return;
-	assert_int_equal(rota_session_set_framing(session, &huge), -EINVAL);
-	assert_int_equal(rota_session_set_framing(session, &netstrings), 0);
-}
-
-static void
-session__with_another_framing__has_it_from_the_next_frame_on(void **state)
-{
-	struct rota_context *ctx = context_of(state);
-	struct hall hall;
-	char answer[32];
-	int peer;
-
-	hall_init(&hall);
-	hall.act = upgrades;
-	hall_open(ctx, &hall);
-	peer = raw_connect(hall.address);
-	raw_send(peer, "upgrade\n3:a\nb,2:cd,", 19);
-	assert_int_equal(hall_read(ctx, peer, answer, sizeof answer, 19), 19);
-	assert_string_equal(answer, "upgrade\n3:a\nb,2:cd,");
-	assert_string_equal(hall.said, "upgrade|a\nb|cd|");
-	close(peer);
-	hall_close(ctx, &hall);
-}
-
-/* What the old framing has waited for does not count for the new one. */
-static void
-session__with_another_framing_while_paused__has_what_was_left(void **state)
-{
-	static const struct rota_framing lines = { &rota_framing_line, 64, NULL, 0, NULL, 0 };
-	struct rota_context *ctx = context_of(state);
-	struct hall hall;
-	char answer[32];
-	int peer;
-
-	hall_init(&hall);
-	hall.protocol.framing = (struct rota_framing){ .ops = &rota_framing_length16 };
-	hall_open(ctx, &hall);
-	peer = raw_connect(hall.address);
-	/* The first two bytes of 24,929 and two more. */
-	raw_send(peer, "aabc", 4);
-	hall_expect(ctx, &hall, HALL_OPEN, 1);
-	hall_spin(ctx);
-	rota_session_pause(hall.last);
-	assert_int_equal(rota_session_set_framing(hall.last, &lines), 0);
-	rota_session_resume(hall.last);
-	raw_send(peer, "d\n", 2);
-	assert_int_equal(hall_read(ctx, peer, answer, sizeof answer, 6), 6);
-	assert_string_equal(answer, "aabcd\n");
-	close(peer);
-	hall_close(ctx, &hall);
-}
-
-/* Bad frames */
-
-static void
-says_sorry(struct hall *hall, enum hall_event event, struct rota_session *session)
-{
-	if (event == HALL_BAD_FRAME)
-		assert_int_equal(rota_session_send(session, "sorry", 5), 0);
-	(void)hall;
-}
-
-/* What comes behind one good frame ends the session; what is sent then, arrives. */
-static void
-check_bad_frame(void **state, const void *bytes, size_t len, int error, enum rota_reason reason,
-	const char *text)
-{
-	struct rota_context *ctx = context_of(state);
-	struct hall hall;
-	char answer[32];
-	int peer;
-
-	hall_init(&hall);
-	hall.act = says_sorry;
-	hall_open(ctx, &hall);
-	peer = raw_connect(hall.address);
-	raw_send(peer, "good\n", 5);
-	raw_send(peer, bytes, len);
-	assert_int_equal(shutdown(peer, SHUT_WR), 0);
-	assert_int_equal(hall_read(ctx, peer, answer, sizeof answer, 30), 11);
-	assert_string_equal(answer, "good\nsorry\n");
-	hall_expect(ctx, &hall, HALL_CLOSE, 1);
-	assert_int_equal(hall.events[HALL_BAD_FRAME], 1);
-	assert_int_equal(hall.reason, reason);
-	assert_int_equal(hall.error, error);
-	assert_non_null(strstr(hall.text, text));
-	assert_string_equal(hall.said, "good|");
-	assert_int_equal(rota_service_meter(hall.service)->bad_frames, 1);
-	assert_int_equal(rota_service_meter(hall.service)->closed[reason], 1);
-	close(peer);
-	hall_close(ctx, &hall);
-}
-
-static void
-bad_frame__too_long__ends_the_session_and_names_the_limit(void **state)
-{
-	static const char longer[66] = "64 bytes are the limit";
-
-	check_bad_frame(state, longer, sizeof longer, -EMSGSIZE, ROTA_REASON_LIMIT, "64 bytes");
-}
-
-static void
-bad_frame__cut_by_the_end__ends_the_session_and_says_so(void **state)
-{
-	check_bad_frame(state, "half", 4, -ROTA_ETRUNCATED, ROTA_REASON_PROTOCOL, "middle");
-}
-
-static void
-bad_frame__malformed__ends_the_session_and_names_the_framing(void **state)
-{
-	struct rota_context *ctx = context_of(state);
-	struct hall hall;
-	int peer;
-
-	hall_init(&hall);
-	hall.protocol.framing.ops = &rota_framing_netstring;
-	hall_open(ctx, &hall);
-	peer = raw_connect(hall.address);
-	raw_send(peer, "1:a,x", 5);
-	assert_int_equal(shutdown(peer, SHUT_WR), 0);
-	hall_expect(ctx, &hall, HALL_CLOSE, 1);
-	assert_string_equal(hall.said, "a|");
-	assert_int_equal(hall.reason, ROTA_REASON_PROTOCOL);
-	assert_int_equal(hall.error, -ROTA_EFRAME);
-	assert_non_null(strstr(hall.text, "netstring"));
-	close(peer);
-	hall_close(ctx, &hall);
-}
-
-static void
-send__what_the_framing_cannot_carry__is_refused(void **state)
-{
-	struct rota_context *ctx = context_of(state);
-	static const char longer[65] = "";
-	struct hall hall;
-	int peer;
-
-	hall_init(&hall);
-	hall_open(ctx, &hall);
-	peer = raw_connect(hall.address);
-	hall_expect(ctx, &hall, HALL_OPEN, 1);
-	assert_int_equal(rota_session_send(hall.last, "a\nb", 3), -ROTA_EFRAME);
-	assert_int_equal(rota_session_send(hall.last, longer, sizeof longer), -EMSGSIZE);
-	assert_int_equal(rota_service_meter(hall.service)->frames_out, 0);
-	expect_silence(peer);
-	close(peer);
-	hall_close(ctx, &hall);
-}
-
-static void
-frame__longer_than_a_read__is_given_whole_once(void **state)
-{
-	static char frame[300000 + 4];
-	static char answer[sizeof frame + 1];
-	struct rota_context *ctx = context_of(state);
-	struct hall hall;
-	size_t sent = 0;
-	size_t got = 0;
-	int peer;
-
-	for (size_t i = 0; i < sizeof frame; i++)
-		frame[i] = (char)(i * 7 + i / 256);
-	memcpy(frame, "\0\004\223\340", 4);
-	hall_init(&hall);
-	hall.protocol.framing =
-		(struct rota_framing){ &rota_framing_length32, 300000, NULL, 0, NULL, 0 };
-	hall_open(ctx, &hall);
-	peer = raw_connect(hall.address);
-	while (got < sizeof frame) {
-		ssize_t n = send(peer, frame + sent, sizeof frame - sent, MSG_DONTWAIT);
-
-		sent += n > 0 ? (size_t)n : 0;
-		hall_spin(ctx);
-		n = raw_receive(peer, answer + got, sizeof frame - got);
-		assert_true(n > 0 || n == -EAGAIN);
-		got += n > 0 ? (size_t)n : 0;
-	}
-	assert_memory_equal(frame, answer, sizeof frame);
-	assert_int_equal(hall.events[HALL_FRAME], 1);
-	close(peer);
 	hall_close(ctx, &hall);
 }
 
@@ -504,13 +283,6 @@ main(void)
 		fixture_test(session__full_when_the_peer_ends__answers_all_before),
 		fixture_test(session__a_negative_return__closes_with_that_error),
 		fixture_test(session__closed_in_a_frame__gets_no_more_and_sends_what_it_said),
-		fixture_test(session__with_another_framing__has_it_from_the_next_frame_on),
-		fixture_test(session__with_another_framing_while_paused__has_what_was_left),
-		fixture_test(bad_frame__too_long__ends_the_session_and_names_the_limit),
-		fixture_test(bad_frame__cut_by_the_end__ends_the_session_and_says_so),
-		fixture_test(bad_frame__malformed__ends_the_session_and_names_the_framing),
-		fixture_test(send__what_the_framing_cannot_carry__is_refused),
-		fixture_test(frame__longer_than_a_read__is_given_whole_once),
 		fixture_test(serve__what_makes_no_sense__is_refused),
 	};
 
