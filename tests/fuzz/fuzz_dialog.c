@@ -3,7 +3,7 @@
  * Fuzzes dialogs, for libFuzzer: the rest of an input behind its first byte is what a peer says, to
  * a service by id when that byte is even, and to a client with calls otherwise; with 128 more the
  * client is an ordered one. The byte's other bits say in pieces of how many bytes; when these are
- * odd the client hears notices and has cancelled a call. What the service does with a request, the request's first byte says. Every request, and every call, must be over
+ * odd the client hears notices and has cancelled a call, and in single bytes it has none. What the service does with a request, the request's first byte says. Every request, and every call, must be over
  * once when the peer has gone.
  */
 #include <errno.h>
@@ -175,7 +175,7 @@ accepted(void)
 }
 
 static void
-call_peer(enum rota_dialog_order order, bool hears, struct rota_client **ret_client,
+call_peer(enum rota_dialog_order order, size_t piece, struct rota_client **ret_client,
 	struct rota_call calls[CALLS])
 {
 	const char *const targets[] = { listening_text, NULL };
@@ -184,13 +184,15 @@ call_peer(enum rota_dialog_order order, bool hears, struct rota_client **ret_cli
 	options.targets = targets;
 	options.framing = dialog.framing;
 	options.order = order;
-	options.handlers = hears ? &client_handlers : NULL;
+	options.handlers = piece % 2 == 1 ? &client_handlers : NULL;
 	options.userdata = calls;
+	options.keep_warm = piece == 1;
 	options.backoff_first = options.backoff_most = ROTA_MINUTE;
 	require(rota_client_new(ctx, &options, ret_client) == 0);
 	for (int i = 0; i < CALLS; i++) {
 		rota_call_init(&calls[i], on_done);
-		ask(*ret_client, &calls[i]);
+		if (piece != 1)
+			ask(*ret_client, &calls[i]);
 	}
 }
 
@@ -266,13 +268,13 @@ try_client(enum rota_dialog_order order, const uint8_t *data, size_t size, size_
 	struct rota_client *client;
 	int fd;
 
-	call_peer(order, piece % 2 == 1, &client, calls);
+	call_peer(order, piece, &client, calls);
 	turn();
 	fd = accepted();
 	require(fd >= 0);
 	turn();
 	if (piece % 2 == 1)
-		require(rota_call_cancel(&calls[1]) == 0);
+		require(rota_call_cancel(&calls[1]) == (piece == 1 ? -EALREADY : 0));
 	speak(fd, data, size, piece);
 	for (int i = 0; i < 10; i++)
 		turn();
