@@ -68,13 +68,16 @@ compare_descriptors(const uint64_t *before)
 	int r = 0;
 
 	list_descriptors(after);
-	for (int fd = 0; fd < FIXTURE_DESCRIPTORS; fd++) {
-		uint64_t bit = (uint64_t)1 << fd % 64;
+	for (int slot = 0; slot < FIXTURE_DESCRIPTORS / 64; slot++) {
+		uint64_t changed = before[slot] ^ after[slot];
 
-		if ((before[fd / 64] & bit) == (after[fd / 64] & bit))
-			continue;
-		tell_descriptor(fd, (before[fd / 64] & bit) != 0 ? "closed" : "left open:");
-		r = -1;
+		for (; changed != 0; changed &= changed - 1) {
+			bool was_open = (before[slot] & changed & -changed) != 0;
+
+			tell_descriptor(slot * 64 + __builtin_ctzll(changed),
+				was_open ? "closed" : "left open:");
+			r = -1;
+		}
 	}
 	return r;
 }
