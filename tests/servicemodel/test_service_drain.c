@@ -131,8 +131,7 @@ drain__under_load__answers_all_that_was_taken(void **state)
 	int peer;
 
 	hall_init(&hall);
-	hall_open(ctx, &hall);
-	peer = raw_connect(hall.address);
+	peer = hall_enter(ctx, &hall);
 	for (int i = 0; i < 100; i++)
 		raw_send(peer, "123456789\n", 10);
 	hall_expect(ctx, &hall, HALL_OPEN, 1);
@@ -217,8 +216,7 @@ free__while_it_drains__tells_no_drain(void **state)
 
 	hall_init(&hall);
 	hall.protocol.on_leave = on_leave;
-	hall_open(ctx, &hall);
-	peer = raw_connect(hall.address);
+	peer = hall_enter(ctx, &hall);
 	hall_expect(ctx, &hall, HALL_OPEN, 1);
 	assert_int_equal(hall_drain(&hall, ROTA_SECOND), 0);
 	rota_service_free(hall.service);

@@ -142,8 +142,7 @@ proxy__of_the_list_without_a_header__is_no_session(void **state)
 	assert_int_equal(hall.phase, ROTA_PHASE_HANDSHAKE);
 	assert_int_equal(hall.error, -ROTA_EPROXY);
 	assert_int_equal(hall.events[HALL_OPEN], 0);
-	close(peer);
-	hall_close(ctx, &hall);
+	hall_leave(ctx, &hall, peer);
 }
 
 static void
@@ -162,8 +161,7 @@ proxy__of_no_list__is_a_peer_that_speaks_nonsense(void **state)
 	hall_expect(ctx, &hall, HALL_FRAME, 1);
 	assert_memory_equal(text, "127.0.0.1:", 10);
 	assert_memory_equal(hall.said, "PROXY TCP4", 10);
-	close(peer);
-	hall_close(ctx, &hall);
+	hall_leave(ctx, &hall, peer);
 }
 
 /* The rate */
@@ -239,8 +237,7 @@ cost__of_an_idle_session__is_64_bytes_beside_the_stream_and_its_own(void **state
 
 	hall_init(&hall);
 	hall.protocol.session_size = 128;
-	hall_open(ctx, &hall);
-	peer = raw_connect(hall.address); /* what the first needs, the context keeps */
+	peer = hall_enter(ctx, &hall); /* what the first needs, the context keeps */
 	hall_expect(ctx, &hall, HALL_OPEN, 1);
 	close(peer);
 	hall_expect(ctx, &hall, HALL_CLOSE, 1);
@@ -274,8 +271,7 @@ cost__of_a_frame_and_its_answer__is_no_allocation(void **state)
 	int peer;
 
 	hall_init(&hall);
-	hall_open(ctx, &hall);
-	peer = raw_connect(hall.address);
+	peer = hall_enter(ctx, &hall);
 	raw_send(peer, "warm\n", 5);
 	assert_int_equal(hall_read(ctx, peer, answer, sizeof answer, 5), 5);
 	calls = faulty_allocator_calls();
@@ -285,8 +281,7 @@ cost__of_a_frame_and_its_answer__is_no_allocation(void **state)
 	}
 	assert_int_equal(faulty_allocator_calls(), calls);
 	assert_int_equal(hall.events[HALL_FRAME], 201);
-	close(peer);
-	hall_close(ctx, &hall);
+	hall_leave(ctx, &hall, peer);
 }
 
 static void
