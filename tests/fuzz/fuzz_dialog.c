@@ -3,8 +3,9 @@
  * Fuzzes dialogs, for libFuzzer: the rest of an input behind its first byte is what a peer says, to
  * a service by id when that byte is even, and to a client with calls otherwise; with 128 more the
  * client is an ordered one. The byte's other bits say in pieces of how many bytes; when these are
- * odd the client hears notices and has cancelled a call, and in single bytes it has none. What the service does with a request, the request's first byte says. Every request, and every call, must be over
- * once when the peer has gone.
+ * odd the client hears notices and has cancelled a call, and in single bytes it has none. What the
+ * service does with a request, the request's first byte says. Every request, and every call, must
+ * be over once when the peer has gone.
  */
 #include <errno.h>
 #include <stdint.h>
