@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clients short of memory and of the system's help: each call has one outcome whichever allocation or
- * system call fails; and a steady state allocates nothing.
+ * Clients short of memory and of the system's help: each call has one outcome whichever allocation
+ * or system call fails; and a steady state allocates nothing.
  */
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Requests in flight: how many there are, what becomes of their replies when the peer does not read,
- * and how a session ends that has some.
+ * Requests in flight: how many there are, what becomes of their replies when the peer does not
+ * read, and how a session ends that has some.
  */
 #include <stdlib.h>
 #include <string.h>
