@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How clients end: freed, in each handler too, drained, with their context, in a forked child. And how
- * their servers do, one after the other, while there are calls.
+ * How clients end: freed, in each handler too, drained, with their context, in a forked child. And
+ * how their servers do, one after the other, while there are calls.
  */
 #include <errno.h>
 #include <stdlib.h>
