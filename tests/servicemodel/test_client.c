@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What calls come to that the server answers: replies and refusals, each of them, where it makes a
- * difference, ordered and by id; the blocking call; what is refused. Calls that are not answered are
- * test_client_unanswered.c's, connections test_client_connections.c's, failures of targets
+ * difference, ordered and by id; the blocking call; what is refused. Calls that are not answered
+ * are test_client_unanswered.c's, connections test_client_connections.c's, failures of targets
  * test_client_failures.c's, ends test_client_ends.c's.
  */
 #include <errno.h>
