@@ -242,11 +242,15 @@ on_drained(struct rota_prefork *prefork, const struct rota_prefork_report *repor
 	tell(crew, CREW_DRAINED);
 }
 
+bool
+crew_is_impossible(void)
+{
+	return !has_pidfd();
+}
+
 void
 crew_init(struct crew *crew)
 {
-	if (!has_pidfd())
-		skip();
 	*crew = (struct crew){
 		.options = ROTA_PREFORK_OPTIONS_INIT,
 		.listen = { "127.0.0.1:0" },

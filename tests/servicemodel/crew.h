@@ -70,6 +70,9 @@ struct crew_peer {
 };
 
 /* Where there is no pidfd_open the test is skipped. */
+/* Without pidfds there are no preforks: under valgrind, say. Such a program's status is 77. */
+bool crew_is_impossible(void);
+
 void crew_init(struct crew *crew);
 /* What rota_prefork_start says. */
 int crew_try(struct rota_context *ctx, struct crew *crew);

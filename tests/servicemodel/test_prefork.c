@@ -492,6 +492,8 @@ main(void)
 		crew_test(options__that_make_no_sense__are_refused),
 	};
 
+	if (crew_is_impossible())
+		return 77;
 	faulty_allocator_install();
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

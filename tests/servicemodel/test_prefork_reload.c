@@ -415,6 +415,8 @@ main(void)
 		crew_test(drain__process_dies_meanwhile__is_not_replaced),
 	};
 
+	if (crew_is_impossible())
+		return 77;
 	faulty_allocator_install();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -231,8 +231,12 @@ takeover__too_few_descriptors__says_so(void **state)
 	size_t length;
 	struct rlimit limit;
 	struct rlimit low;
-	int fd = raw_listen("127.0.0.1:0", 1, address);
+	int fd;
 
+	/* Which has descriptors of its own. */
+	if (getenv("ROTA_UNDER_VALGRIND") != NULL)
+		skip();
+	fd = raw_listen("127.0.0.1:0", 1, address);
 	length = (size_t)snprintf(text, sizeof text, "rota-handover 1 20\n");
 	for (int i = 0; i < 20; i++)
 		length += (size_t)snprintf(text + length, sizeof text - length, "- %s\n", address);
