@@ -69,7 +69,6 @@ struct crew_peer {
 	bool is_resumed; /* of TLS */
 };
 
-/* Where there is no pidfd_open the test is skipped. */
 /* Without pidfds there are no preforks: under valgrind, say. Such a program's status is 77. */
 bool crew_is_impossible(void);
 
