@@ -91,6 +91,20 @@ sys_mmap(size_t size, int protection, int flags)
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
+static void *
+sys_mmap_file(size_t size, int fd)
+{
+	void *memory = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+static int
+sys_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+{
+	return ppoll(fds, count, timeout, mask);
+}
+
 static bool
 sys_can_be_polled(int fd)
 {
@@ -132,13 +146,16 @@ const struct rota_sys_ops rota__sys = {
 	.rename = rename,
 	.getrlimit = sys_getrlimit,
 	.mmap = sys_mmap,
+	.mmap_file = sys_mmap_file,
 	.madvise = madvise,
 	.munmap = munmap,
+	.memfd_create = memfd_create,
 	.eventfd = eventfd,
 	.read = read,
 	.write = write,
 	.pipe2 = pipe2,
 	.splice = sys_splice,
+	.ppoll = sys_ppoll,
 	.sigaction = sigaction,
 	.pidfd_open = sys_pidfd_open,
 	.can_be_polled = sys_can_be_polled,
@@ -146,3 +163,9 @@ const struct rota_sys_ops rota__sys = {
 	.kill = kill,
 	.wait4 = wait4,
 };
+
+const struct rota_sys_ops *
+rota__default_sys(void)
+{
+	return &rota__sys;
+}

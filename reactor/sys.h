@@ -7,12 +7,14 @@
 #ifndef ROTA_PRIVATE_SYS_H
 #define ROTA_PRIVATE_SYS_H
 
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "shared.h"
 
@@ -46,14 +48,19 @@ struct rota_sys_ops {
 	int (*getrlimit)(int resource, struct rlimit *limit);
 	/* NULL, and not MAP_FAILED, when there is none: memory of no file */
 	void *(*mmap)(size_t size, int protection, int flags);
+	/* a file's bytes, to be read only; NULL as above */
+	void *(*mmap_file)(size_t size, int fd);
 	int (*madvise)(void *memory, size_t size, int advice);
 	int (*munmap)(void *memory, size_t size);
+	int (*memfd_create)(const char *name, unsigned flags);
 	int (*eventfd)(unsigned initial, int flags);
 	ssize_t (*read)(int fd, void *bytes, size_t size);
 	ssize_t (*write)(int fd, const void *bytes, size_t size);
 	int (*pipe2)(int fds[2], int flags);
 	/* libc's without the offsets, which neither pipes nor sockets have */
 	ssize_t (*splice)(int from, int to, size_t size, unsigned flags);
+	int (*ppoll)(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+		const sigset_t *mask);
 	int (*sigaction)(int number, const struct sigaction *action, struct sigaction *before);
 	int (*pidfd_open)(pid_t pid, unsigned flags);
 	/* not libc's: whether epoll takes the device, which nothing else tells */
@@ -65,6 +72,9 @@ struct rota_sys_ops {
 
 /* The system itself. */
 extern const struct rota_sys_ops rota__sys;
+
+/* For what has no context: the system itself, to Rota's other libraries. */
+ROTA_SHARED const struct rota_sys_ops *rota__default_sys(void);
 
 /* A context's. */
 ROTA_SHARED const struct rota_sys_ops *rota__context_sys(const struct rota_context *ctx);

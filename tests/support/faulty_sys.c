@@ -214,6 +214,12 @@ faulty_mmap(size_t size, int protection, int flags)
 	return fails(FAULTY_MMAP) ? NULL : rota__sys.mmap(size, protection, flags);
 }
 
+static void *
+faulty_mmap_file(size_t size, int fd)
+{
+	return fails(FAULTY_MMAP_FILE) ? NULL : rota__sys.mmap_file(size, fd);
+}
+
 /* As close: what fails has happened all the same. */
 static int
 faulty_munmap(void *memory, size_t size)
@@ -270,6 +276,10 @@ WRAPPER(int, UNLINK, unlink, (const char *path), (path))
 WRAPPER(int, RENAME, rename, (const char *from, const char *to), (from, to))
 WRAPPER(int, GETRLIMIT, getrlimit, (int resource, struct rlimit *limit), (resource, limit))
 WRAPPER(int, PIPE2, pipe2, (int fds[2], int flags), (fds, flags))
+WRAPPER(int, MEMFD_CREATE, memfd_create, (const char *name, unsigned flags), (name, flags))
+WRAPPER(int, PPOLL, ppoll,
+	(struct pollfd * fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask),
+	(fds, n, timeout, mask))
 WRAPPER(int, SIGACTION, sigaction,
 	(int number, const struct sigaction *action, struct sigaction *before),
 	(number, action, before))
