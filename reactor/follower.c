@@ -20,6 +20,12 @@ rota__unfollow(struct rota__follower *follower)
 	rota__list_remove(&follower->link);
 }
 
+bool
+rota__is_in_turn(const struct rota_context *ctx)
+{
+	return ctx->state != ROTA__BETWEEN;
+}
+
 void
 rota__followers_forked(struct rota_context *ctx, unsigned flags)
 {

@@ -40,6 +40,9 @@ ROTA_SHARED void rota__follow(struct rota_context *ctx, struct rota__follower *f
 /* It follows no more. Nothing, if it does not; not in forked of another. */
 ROTA_SHARED void rota__unfollow(struct rota__follower *follower);
 
+/* Whether the context is in a turn, or in a hook around it: then nothing may wait on it. */
+ROTA_SHARED bool rota__is_in_turn(const struct rota_context *ctx);
+
 /* For the context. */
 void rota__followers_forked(struct rota_context *ctx, unsigned flags);
 void rota__followers_end(struct rota_context *ctx);

@@ -141,6 +141,7 @@ const struct rota_sys_ops rota__sys = {
 	.open = sys_open,
 	.fstat = fstat,
 	.fchmod = fchmod,
+	.chmod = chmod,
 	.stat = stat,
 	.unlink = unlink,
 	.rename = rename,

@@ -42,6 +42,7 @@ struct rota_sys_ops {
 	int (*open)(const char *path, int flags);
 	int (*fstat)(int fd, struct stat *status);
 	int (*fchmod)(int fd, mode_t mode);
+	int (*chmod)(const char *path, mode_t mode);
 	int (*stat)(const char *path, struct stat *status);
 	int (*unlink)(const char *path);
 	int (*rename)(const char *from, const char *to);

@@ -217,6 +217,14 @@ rota__packet_receiver_fini(struct rota__packet_receiver *receiver)
 	receiver->buffer = NULL;
 }
 
+void
+rota__packet_receiver_leave(struct rota__packet_receiver *receiver)
+{
+	drop_spare(receiver);
+	receiver->sys->close(receiver->fd);
+	receiver->fd = -1;
+}
+
 /* The descriptor that came with a packet, or -1. There was no room for more than one. */
 static int
 descriptor_of(struct msghdr *message)
@@ -333,8 +341,15 @@ rota__packet_receive(struct rota__packet_receiver *receiver, struct rota__packet
 		r = 0;
 	else
 		r = errno == EINTR ? -EAGAIN : -errno;
-	take_spare(receiver);
+	if (n <= 0)
+		take_spare(receiver);
 	return r;
+}
+
+void
+rota__packet_rest(struct rota__packet_receiver *receiver)
+{
+	take_spare(receiver);
 }
 
 void

@@ -58,7 +58,7 @@ struct rota__packet_receiver {
 	int fd;
 	size_t limit;          /* bytes of a packet; more are thrown away */
 	unsigned char *buffer; /* of ROTA__PACKET_MOST + 1 */
-	int spare;             /* a descriptor that gives way to the one that comes; -1: none */
+	int spare;             /* a descriptor that gives way to the one that comes; -1: none now */
 };
 
 /* limit 0: ROTA__PACKET_LIMIT. Returns 0 or -ENOMEM. Not to get a spare descriptor is no error. */
@@ -67,7 +67,8 @@ int rota__packet_receiver_init(struct rota__packet_receiver *receiver,
 void rota__packet_receiver_fini(struct rota__packet_receiver *receiver);
 
 /*
- * Receives one packet. Returns
+ * Receives one packet. While packets come one behind the other the place of the spare descriptor is
+ * free; it is taken back when no further one is there, and by rest. Returns
  *   1            there it is: *ret_packet is to be released
  *   0            the end: nobody can send any more, and all that was queued was received
  *   -EAGAIN      none is there
@@ -78,6 +79,12 @@ void rota__packet_receiver_fini(struct rota__packet_receiver *receiver);
  * behind it can be received.
  */
 int rota__packet_receive(struct rota__packet_receiver *receiver, struct rota__packet *ret_packet);
+
+/* Closes the descriptor and what was kept spare, ahead of fini: nothing is received any more. */
+void rota__packet_receiver_leave(struct rota__packet_receiver *receiver);
+
+/* Nothing will be received for a while, though there may be something. */
+void rota__packet_rest(struct rota__packet_receiver *receiver);
 
 void rota__packet_release(struct rota__packet_receiver *receiver, struct rota__packet *packet);
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rota: all of librota-servicemodel: services, framings, dialogs, clients, processes, packed
- * values. It includes all of <rota/rota.h> too.
+ * Rota: all of librota-servicemodel: services, framings, dialogs, clients, processes, channels,
+ * packed values. It includes all of <rota/rota.h> too.
  */
 #ifndef ROTA_SERVICEMODEL_H
 #define ROTA_SERVICEMODEL_H
 
+#include <rota/channel.h>
 #include <rota/client.h>
 #include <rota/dialog.h>
 #include <rota/framing.h>

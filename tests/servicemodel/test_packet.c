@@ -448,6 +448,7 @@ packet__with_no_descriptor_free__takes_the_spare_ones_place(void **state)
 	/* And again: the place was taken back. */
 	for (int i = 0; i < 2; i++) {
 		expect(&wire, bytes, MIB);
+		rota__packet_rest(&wire.receiver);
 		assert_int_equal(use_up(fds + count, 1), 0);
 	}
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);

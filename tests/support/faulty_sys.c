@@ -271,6 +271,7 @@ WRAPPER(int, GETPEERNAME, getpeername, (int fd, struct sockaddr *a, socklen_t *n
 WRAPPER(int, FCNTL, fcntl, (int fd, int command, long argument), (fd, command, argument))
 WRAPPER(int, FSTAT, fstat, (int fd, struct stat *status), (fd, status))
 WRAPPER(int, FCHMOD, fchmod, (int fd, mode_t mode), (fd, mode))
+WRAPPER(int, CHMOD, chmod, (const char *path, mode_t mode), (path, mode))
 WRAPPER(int, STAT, stat, (const char *path, struct stat *status), (path, status))
 WRAPPER(int, UNLINK, unlink, (const char *path), (path))
 WRAPPER(int, RENAME, rename, (const char *from, const char *to), (from, to))

@@ -40,6 +40,7 @@
 	X(FCNTL, fcntl, EMFILE, EBADF) \
 	X(FSTAT, fstat, ENOMEM, EBADF) \
 	X(FCHMOD, fchmod, EPERM, EIO) \
+	X(CHMOD, chmod, EPERM, EIO) \
 	X(STAT, stat, ENOENT, EACCES, ENOMEM) \
 	X(UNLINK, unlink, ENOENT, EACCES, EROFS) \
 	X(RENAME, rename, EACCES, ENOENT, EROFS) \
