@@ -56,8 +56,15 @@ handle(struct rota_receiver *receiver)
 static int
 on_task(struct rota_context *ctx, struct rota_task *task)
 {
-	(void)ctx;
-	handle(rota_container_of(task, struct rota_receiver, task));
+	struct rota_receiver *receiver = rota_container_of(task, struct rota_receiver, task);
+
+	/* An error handler has ended this turn: what is left is for the next. */
+	if (receiver->is_stopped) {
+		receiver->is_stopped = false;
+		(void)rota_task_add(ctx, task);
+		return 0;
+	}
+	handle(receiver);
 	return 0;
 }
 

@@ -55,15 +55,21 @@ read_event(struct rota_receiver *receiver, struct rota_event *event)
 	return true;
 }
 
-/* The next event of the packet, which is dropped when it has none. */
+/* Handles the next event of the packet, which is dropped when it has no other. False: none. */
 static bool
-next_event(struct rota_receiver *receiver, struct rota_event *event)
+handle_next(struct rota_receiver *receiver)
 {
-	if (receiver->offset < receiver->packet.len && read_event(receiver, event))
-		return true;
-	receiver->meter.bad += receiver->offset < receiver->packet.len;
-	drop_packet(receiver);
-	return false;
+	struct rota_event event;
+
+	if (!read_event(receiver, &event)) {
+		receiver->meter.bad++;
+		drop_packet(receiver);
+		return false;
+	}
+	rota__receiver_deliver(receiver, &event);
+	if (receiver->offset == receiver->packet.len)
+		drop_packet(receiver);
+	return true;
 }
 
 /* Receives a packet. 1; 0 at the end; -EAGAIN; or another negative error. */
@@ -104,17 +110,12 @@ receive(struct rota_receiver *receiver)
 int
 rota__receiver_handle_one(struct rota_receiver *receiver)
 {
-	struct rota_event event;
-	int r;
+	while (!receiver->has_packet || !handle_next(receiver)) {
+		int r = receiver->is_ended ? 0 : receive(receiver);
 
-	if (receiver->is_ended)
-		return 0;
-	while (!receiver->has_packet || !next_event(receiver, &event)) {
-		r = receive(receiver);
 		if (r <= 0)
 			return r;
 	}
-	rota__receiver_deliver(receiver, &event);
 	return 1;
 }
 
@@ -122,13 +123,10 @@ rota__receiver_handle_one(struct rota_receiver *receiver)
 static int
 handle_packet(struct rota_receiver *receiver)
 {
-	struct rota_event event;
 	int handled = 0;
 
-	while (!receiver->is_freed && !receiver->is_stopped && next_event(receiver, &event)) {
-		handled++;
-		rota__receiver_deliver(receiver, &event);
-	}
+	while (receiver->has_packet && !receiver->is_freed && !receiver->is_stopped)
+		handled += handle_next(receiver);
 	return handled;
 }
 
@@ -180,9 +178,13 @@ void
 rota__receiver_forget(struct rota_receiver *receiver)
 {
 	receiver->pid = getpid();
+	if (!receiver->has_packet)
+		return;
 	/* An event whose handlers are called, and have forked, is in it. */
-	if (receiver->has_packet)
+	if (receiver->depth > 0)
 		receiver->offset = receiver->packet.len;
+	else
+		drop_packet(receiver);
 }
 
 /* Handling */
