@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What is measured: the rows of the benchmark table, and the figures they have to reach."""
 
+import event_rows
 from echo_rows import Echo, Hosts, IdleHosts, IdleMemory, Scale, Turn
 from proxy_rows import Bulk, Connections, IdlePairs, Messages
 from row import Figure, Settings
@@ -41,11 +42,13 @@ ROWS = {
                         depth=16, per_second=800000, cpu_limit=0.80),
     'rpc-64': Calls(),
     'service-idle': IdleSessions(),
+    **event_rows.ROWS,
 }
 
 # Names for several rows.
 GROUPS = {
     'all': list(ROWS),
+    'channel': list(event_rows.ROWS),
     'hosts': [name for name in ROWS if name.startswith('hosts-')],
     'proxy': [name for name in ROWS if name.startswith('proxy-')],
     'service': ['kv-50', 'kv-50-p16', 'rpc-64', 'service-idle'],

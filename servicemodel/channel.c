@@ -32,6 +32,15 @@ rota__channel_make(const struct rota_sys_ops *sys, int from, int to, bool severa
 	return channel;
 }
 
+/* What the kernel may hold: as much as it lets, so that who is slower is less often waited for. */
+static void
+widen(const struct rota_sys_ops *sys, int from)
+{
+	int size = ROTA__CHANNEL_ROOM;
+
+	(void)sys->setsockopt(from, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+}
+
 int
 rota_channel_new(const struct rota_channel_options *options, struct rota_channel **ret_channel)
 {
@@ -47,6 +56,7 @@ rota_channel_new(const struct rota_channel_options *options, struct rota_channel
 		chosen = *options;
 	if (sys->socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
+	widen(sys, pair[0]);
 	channel = rota__channel_make(sys, pair[0], pair[1], chosen.several_receivers,
 		chosen.event_max);
 	if (channel != NULL) {

@@ -34,6 +34,9 @@
 /* What a packet of one event has at most besides what the event carries. */
 #define ROTA__EVENT_AROUND (1 + ROTA__EVENT_HEAD + ROTA_EVENT_NAME + 1)
 
+/* Bytes that are asked for to be queued; the kernel counts its own in. */
+#define ROTA__CHANNEL_ROOM (1 << 20)
+
 struct rota_channel {
 	const struct rota_sys_ops *sys;
 	int from; /* the end for senders; -1: taken, or never there */
