@@ -44,6 +44,15 @@ struct server {
 };
 
 static void
+on_accept(struct rota_listener *listener, struct rota_stream *stream, void *server)
+{
+	(void)listener;
+	rota_stream_set_userdata(stream, server);
+}
+
+static const struct rota_listener_handlers accepting = { .on_accept = on_accept };
+
+static void
 on_open(struct rota_stream *stream, void *userdata)
 {
 	struct server *server = userdata;
@@ -105,7 +114,7 @@ listen_and_tell(struct server *server)
 	int r;
 
 	options.stream.handlers = &greeter;
-	r = rota_listen(server->ctx, "127.0.0.1:0", &options, NULL, server, &listener);
+	r = rota_listen(server->ctx, "127.0.0.1:0", &options, &accepting, server, &listener);
 	if (r >= 0)
 		r = rota_listener_address(listener, &address);
 	if (r < 0)

@@ -7,7 +7,7 @@
  *   glib_events           by a graft
  *   glib_events thread    by the thread
  *
- * The child fires, and ends; so does the program. Prints, either way:
+ * The child fires, and ends; so does the program, which is the same either way. Prints:
  *
  *   user Newman, 41 years
  *   user Kramer, 43 years
