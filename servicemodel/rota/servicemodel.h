@@ -12,10 +12,13 @@
 #include <rota/framing.h>
 #include <rota/handover.h>
 #include <rota/pack.h>
+#include <rota/pool.h>
+#include <rota/pool_monitor.h>
 #include <rota/prefork.h>
 #include <rota/rota.h>
 #include <rota/service.h>
 #include <rota/service_meter.h>
 #include <rota/systemd.h>
+#include <rota/worker.h>
 
 #endif
