@@ -5,9 +5,24 @@
 #include <rota/child.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 #include "context.h"
+
+/* Kills those whom the process leaves behind, if it has ended. */
+static void
+kill_group(const struct rota_context *ctx, pid_t pid)
+{
+	siginfo_t info = { .si_pid = 0 };
+	int r;
+
+	do
+		r = ctx->sys->waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT);
+	while (r < 0 && errno == EINTR);
+	if (r == 0 && info.si_pid == pid)
+		(void)ctx->sys->kill(-pid, SIGKILL);
+}
 
 static int
 on_ended(struct rota_context *ctx, struct rota_target *target, unsigned events)
@@ -16,6 +31,8 @@ on_ended(struct rota_context *ctx, struct rota_target *target, unsigned events)
 	struct rota_child_end end = { .pid = child->pid };
 	pid_t r;
 
+	if (child->leads_group)
+		kill_group(ctx, child->pid);
 	do
 		r = ctx->sys->wait4(child->pid, &end.status, WNOHANG, &end.usage);
 	while (r < 0 && errno == EINTR);
@@ -50,6 +67,17 @@ rota_child_start(struct rota_context *ctx, struct rota_child *child, pid_t pid,
 		ctx->sys->close(fd);
 		child->pid = 0;
 	}
+	return r;
+}
+
+int
+rota_child_start_group(struct rota_context *ctx, struct rota_child *child, pid_t pid,
+	rota_child_fn *handler, void *userdata)
+{
+	int r = rota_child_start(ctx, child, pid, handler, userdata);
+
+	if (r >= 0)
+		child->leads_group = true;
 	return r;
 }
 

@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -105,6 +106,12 @@ sys_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, cons
 	return ppoll(fds, count, timeout, mask);
 }
 
+static int
+sys_prctl(int option, unsigned long argument)
+{
+	return prctl(option, argument, 0, 0, 0);
+}
+
 static bool
 sys_can_be_polled(int fd)
 {
@@ -161,8 +168,13 @@ const struct rota_sys_ops rota__sys = {
 	.pidfd_open = sys_pidfd_open,
 	.can_be_polled = sys_can_be_polled,
 	.fork = fork,
+	.execvp = execvp,
+	.dup3 = dup3,
+	.setpgid = setpgid,
+	.prctl = sys_prctl,
 	.kill = kill,
 	.wait4 = wait4,
+	.waitid = waitid,
 };
 
 const struct rota_sys_ops *

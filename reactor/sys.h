@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "shared.h"
@@ -67,8 +68,14 @@ struct rota_sys_ops {
 	/* not libc's: whether epoll takes the device, which nothing else tells */
 	bool (*can_be_polled)(int fd);
 	pid_t (*fork)(void);
+	int (*execvp)(const char *file, char *const arguments[]);
+	int (*dup3)(int from, int to, int flags);
+	int (*setpgid)(pid_t pid, pid_t group);
+	/* those of prctl(2) that take one number */
+	int (*prctl)(int option, unsigned long argument);
 	int (*kill)(pid_t pid, int number);
 	pid_t (*wait4)(pid_t pid, int *status, int options, struct rusage *usage);
+	int (*waitid)(idtype_t type, id_t id, siginfo_t *info, int options);
 };
 
 /* The system itself. */

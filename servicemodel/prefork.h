@@ -19,6 +19,7 @@
 
 #include "follower.h"
 #include "list.h"
+#include "respawn.h"
 #include "sys.h"
 
 #define ROTA__PREFORK_KEEP 64
@@ -78,10 +79,8 @@ struct rota__prefork_slot {
 	struct rota__prefork_process *next;    /* of a generation that is being started */
 	unsigned draining;
 	bool is_given_up;
-	struct rota_timer timer;                 /* until it is filled again */
-	rota_time backoff;                       /* of the next death; 0: none */
-	rota_time crashes[ROTA_PREFORK_CRASHES]; /* when they were, in a ring */
-	unsigned crash_count;
+	struct rota_timer timer; /* until it is filled again */
+	struct rota__respawn respawn;
 	uint64_t most; /* sessions at once, of its dead */
 	struct rota__prefork_socket *sockets[ROTA_PREFORK_ADDRESSES]; /* NULL: it is shared */
 };

@@ -5,7 +5,6 @@
  * the master's descriptors it keeps those that it is given.
  */
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,14 +12,13 @@
 #include <rota/drain.h>
 
 #include "allocator.h"
+#include "descriptors.h"
 #include "prefork.h"
 
-/* 0 to 2, the control socket, the listening sockets, and those to keep. */
-#define KEPT_MOST (3 + 1 + ROTA_PREFORK_ADDRESSES + ROTA__PREFORK_KEEP)
+/* The control socket, the listening sockets, and those to keep. */
+#define KEPT_MOST (1 + ROTA_PREFORK_ADDRESSES + ROTA__PREFORK_KEEP)
 /* "fd:" and a number. */
 #define LISTEN_TEXT 16
-/* Where the kernel cannot close all at once, so many are tried at most. */
-#define DESCRIPTORS_MOST (1u << 20)
 /* The master is not to be forestalled in killing what does not end. */
 #define LATER ROTA_SECOND
 
@@ -46,56 +44,18 @@ struct rota_process {
 	const char *listen[ROTA_PREFORK_ADDRESSES + 1];
 };
 
-/* Descriptors */
-
-static void
-close_span(const struct rota_sys_ops *sys, unsigned first, unsigned last)
-{
-	struct rlimit limit = { DESCRIPTORS_MOST, DESCRIPTORS_MOST };
-
-	if (sys->close_range(first, last, 0) == 0)
-		return;
-	(void)sys->getrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_cur > DESCRIPTORS_MOST)
-		limit.rlim_cur = DESCRIPTORS_MOST;
-	for (unsigned fd = first; fd <= last && fd < limit.rlim_cur; fd++)
-		(void)sys->close((int)fd);
-}
-
-static void
-insert(int *kept, size_t *count, int fd)
-{
-	size_t i = *count;
-
-	if (fd < 0)
-		return;
-	for (; i > 0 && kept[i - 1] > fd; i--)
-		kept[i] = kept[i - 1];
-	kept[i] = fd;
-	(*count)++;
-}
-
 /* Whatever else the master has open is not ours: peers of its connections must see them end. */
 static void
 close_others(const struct rota_prefork *prefork, const struct rota__prefork_slot *slot, int control)
 {
-	int kept[KEPT_MOST];
-	size_t count = 0;
-	unsigned from = 0;
+	int kept[KEPT_MOST] = { control };
+	size_t count = 1;
 
-	for (int fd = 0; fd <= STDERR_FILENO; fd++)
-		insert(kept, &count, fd);
-	insert(kept, &count, control);
 	for (size_t i = 0; i < prefork->address_count; i++)
-		insert(kept, &count, rota__prefork_listening(prefork, slot, i));
+		kept[count++] = rota__prefork_listening(prefork, slot, i);
 	for (size_t i = 0; i < prefork->options.keep_count; i++)
-		insert(kept, &count, prefork->keep[i]);
-	for (size_t i = 0; i < count; i++) {
-		if ((unsigned)kept[i] > from)
-			close_span(prefork->sys, from, (unsigned)kept[i] - 1);
-		from = (unsigned)kept[i] + 1;
-	}
-	close_span(prefork->sys, from, UINT_MAX);
+		kept[count++] = prefork->keep[i];
+	rota__close_others(prefork->sys, kept, count);
 }
 
 /* Draining */

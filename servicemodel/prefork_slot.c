@@ -11,41 +11,21 @@
 
 #include "prefork.h"
 
-/* One more death for which the place may be given up; whether it is. */
-static bool
-is_enough(struct rota__prefork_slot *slot, rota_time now)
+static struct rota__respawn_rules
+rules_of(const struct rota_prefork *prefork)
 {
-	const struct rota_prefork_options *options = &slot->prefork->options;
-	unsigned at = slot->crash_count % options->crashes;
-	bool is_full = slot->crash_count >= options->crashes - 1;
-	rota_time first;
-
-	slot->crashes[at] = now;
-	slot->crash_count++;
-	/* The first of the last so many is behind this one in the ring. */
-	first = slot->crashes[(at + 1) % options->crashes];
-	return is_full && now - first <= options->crash_time;
-}
-
-/* How long the place stays empty after a death. */
-static rota_time
-next_wait(struct rota__prefork_slot *slot)
-{
-	const struct rota_prefork_options *options = &slot->prefork->options;
-	rota_time wait = slot->backoff;
-
-	if (wait == 0)
-		slot->backoff = options->first_backoff;
-	else
-		slot->backoff = wait > options->most_backoff / 2 ? options->most_backoff : 2 * wait;
-	return wait < options->most_backoff ? wait : options->most_backoff;
+	return (struct rota__respawn_rules){
+		.first_backoff = prefork->options.first_backoff,
+		.most_backoff = prefork->options.most_backoff,
+		.crashes = prefork->options.crashes,
+		.crash_time = prefork->options.crash_time,
+	};
 }
 
 void
 rota__prefork_slot_forgive(struct rota__prefork_slot *slot)
 {
-	slot->backoff = 0;
-	slot->crash_count = 0;
+	rota__respawn_forgive(&slot->respawn);
 	slot->is_given_up = false;
 }
 
@@ -93,6 +73,7 @@ static void
 tell_unstarted(struct rota__prefork_slot *slot, int error)
 {
 	struct rota_prefork *prefork = slot->prefork;
+	const struct rota__respawn_rules rules = rules_of(prefork);
 	const struct rota_child_end end = { .error = error };
 	char text[ROTA__PREFORK_TEXT];
 	char reason[96];
@@ -104,9 +85,7 @@ tell_unstarted(struct rota__prefork_slot *slot, int error)
 		.text = text,
 	};
 
-	if (slot->backoff == 0)
-		slot->backoff = prefork->options.first_backoff;
-	death.again = next_wait(slot);
+	death.again = rota__respawn_wait_unstarted(&slot->respawn, &rules);
 	rota__prefork_slot_fill(slot, death.again);
 	snprintf(text, sizeof text, "process %u could not be started: %s", death.index,
 		rota_strerror(error, reason, sizeof reason));
@@ -193,17 +172,18 @@ decide(struct rota__prefork_slot *slot, const struct rota__prefork_process *proc
 	struct rota_prefork_death *death, rota_time now)
 {
 	struct rota_prefork *prefork = slot->prefork;
+	const struct rota__respawn_rules rules = rules_of(prefork);
 
 	if (process->was_ready && now - process->ready >= prefork->options.steady)
 		rota__prefork_slot_forgive(slot);
-	else if (is_enough(slot, now))
+	else if (rota__respawn_is_enough(&slot->respawn, &rules, now))
 		slot->is_given_up = true;
 	/* While there is a next one that is to have them, its sockets stay. */
 	if (slot->is_given_up && !prefork->is_reloading)
 		rota__prefork_close_slot(prefork, slot);
 	if (slot->is_given_up)
 		return true;
-	death->again = next_wait(slot);
+	death->again = rota__respawn_wait(&slot->respawn, &rules);
 	rota__prefork_slot_fill(slot, death->again);
 	return false;
 }

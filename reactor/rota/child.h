@@ -39,11 +39,12 @@ struct rota_child {
 	/* What follows is the library's. */
 	rota_child_fn *handler;
 	void *userdata;
+	bool leads_group;
 	struct rota_target target;
 };
 
 /* clang-format off */
-#define ROTA_CHILD_INIT { 0, NULL, NULL, { NULL, -1, 0, 0, 0, 0, { NULL, NULL }, { 0 } } }
+#define ROTA_CHILD_INIT { 0, NULL, NULL, false, { NULL, -1, 0, 0, 0, 0, { NULL, NULL }, { 0 } } }
 /* clang-format on */
 
 /*
@@ -53,6 +54,13 @@ struct rota_child {
  * next turn.
  */
 ROTA_API int rota_child_start(struct rota_context *ctx, struct rota_child *child, pid_t pid,
+	rota_child_fn *handler, void *userdata);
+
+/*
+ * The same for a process that leads a process group: when it has ended, and before it is reaped, so
+ * that the group's number cannot be another's yet, whoever is left of the group is killed.
+ */
+ROTA_API int rota_child_start_group(struct rota_context *ctx, struct rota_child *child, pid_t pid,
 	rota_child_fn *handler, void *userdata);
 
 /*

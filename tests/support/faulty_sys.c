@@ -285,6 +285,12 @@ WRAPPER(int, SIGACTION, sigaction,
 	(int number, const struct sigaction *action, struct sigaction *before),
 	(number, action, before))
 WRAPPER(int, PIDFD_OPEN, pidfd_open, (pid_t pid, unsigned flags), (pid, flags))
+WRAPPER(int, EXECVP, execvp, (const char *file, char *const arguments[]), (file, arguments))
+WRAPPER(int, DUP3, dup3, (int from, int to, int flags), (from, to, flags))
+WRAPPER(int, SETPGID, setpgid, (pid_t pid, pid_t group), (pid, group))
+WRAPPER(int, PRCTL, prctl, (int option, unsigned long argument), (option, argument))
+WRAPPER(int, WAITID, waitid, (idtype_t type, id_t id, siginfo_t *info, int options),
+	(type, id, info, options))
 WRAPPER(pid_t, WAIT4, wait4, (pid_t pid, int *status, int options, struct rusage *usage),
 	(pid, status, options, usage))
 

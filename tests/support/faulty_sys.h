@@ -59,8 +59,13 @@
 	X(SIGACTION, sigaction, EINVAL) \
 	X(PIDFD_OPEN, pidfd_open, EMFILE, ENFILE, ENOMEM, ESRCH) \
 	X(FORK, fork, EAGAIN, ENOMEM) \
+	X(EXECVP, execvp, ENOENT, EACCES, ENOMEM) \
+	X(DUP3, dup3, EBADF, EMFILE) \
+	X(SETPGID, setpgid, EACCES, ESRCH) \
+	X(PRCTL, prctl, EINVAL) \
 	X(KILL, kill, ESRCH, EPERM) \
-	X(WAIT4, wait4, ECHILD, EINTR)
+	X(WAIT4, wait4, ECHILD, EINTR) \
+	X(WAITID, waitid, ECHILD, EINTR)
 
 enum faulty_call {
 #define FAULTY_CALL(NAME, member, ...) FAULTY_##NAME,

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The descriptors of a process that was forked, which has all of its parent's.
+ */
+#ifndef ROTA_PRIVATE_DESCRIPTORS_H
+#define ROTA_PRIVATE_DESCRIPTORS_H
+
+#include "sys.h"
+
+/* Most that can be kept besides 0 to 2. */
+#define ROTA__DESCRIPTORS_KEPT 160
+
+/* Closes all but 0 to 2 and these, of which those below 0 are none. */
+void rota__close_others(const struct rota_sys_ops *sys, const int *kept, size_t count);
+
+#endif
