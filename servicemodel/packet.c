@@ -308,10 +308,11 @@ read_packet(struct rota__packet_receiver *receiver, size_t n, struct msghdr *mes
 static ssize_t
 receive(struct rota__packet_receiver *receiver, struct msghdr *message)
 {
+	int flags = MSG_CMSG_CLOEXEC | (receiver->waits ? 0 : MSG_DONTWAIT);
 	ssize_t n = -1;
 
 	for (int i = 0; i < MOST_RESETS; i++) {
-		n = receiver->sys->recvmsg(receiver->fd, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		n = receiver->sys->recvmsg(receiver->fd, message, flags);
 		if (n >= 0 || errno != ECONNRESET)
 			break;
 	}

@@ -56,6 +56,7 @@ struct rota__packet {
 struct rota__packet_receiver {
 	const struct rota_sys_ops *sys;
 	int fd;
+	bool waits;            /* until there is one: for a descriptor that no other process has */
 	size_t limit;          /* bytes of a packet; more are thrown away */
 	unsigned char *buffer; /* of ROTA__PACKET_MOST + 1 */
 	int spare;             /* a descriptor that gives way to the one that comes; -1: none now */

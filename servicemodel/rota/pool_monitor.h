@@ -68,7 +68,7 @@ struct rota_pool_death {
 
 /* The table must outlive the monitor. Each member may be NULL. */
 struct rota_pool_monitor {
-	/* A place is there; its process is about to be started. */
+	/* A place is there, and its process was started. */
 	void (*worker_added)(struct rota_pool *pool, const struct rota_pool_worker *worker,
 		void *userdata);
 	/* A process has done its init. */
