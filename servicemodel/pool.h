@@ -73,7 +73,7 @@ struct rota__pool_task {
 	const struct rota_sys_ops *sys;
 	void *mapped; /* where result.bytes are, if that is to be unmapped */
 	size_t mapped_len;
-	void *owned;  /* what result points to, if that is the task's own */
+	void *owned; /* what result points to, if that is the task's own */
 	bool is_own;
 	size_t len;
 	size_t room;
@@ -105,18 +105,18 @@ struct rota__pool_worker {
 	struct rota_link pinned; /* tasks that only this one can have */
 	struct rota_link line;   /* tasks that its process has, in order */
 	unsigned line_count;
-	unsigned unsent;      /* so many at the end of the line */
+	unsigned unsent;     /* so many at the end of the line */
 	bool waits_for_room; /* to send them */
 
 	pid_t pid; /* 0: there is no process */
 	pid_t last_pid;
 	bool is_reaped;
 	bool was_ready;
-	bool is_told;    /* to end */
+	bool is_told; /* to end */
 	bool is_condemned;
 	uint64_t condemned_for; /* the task that it was at then; 0: none */
-	bool is_timed;   /* the timer is a deadline */
-	bool is_garbled; /* nothing that it says is read any more */
+	bool is_timed;          /* the timer is a deadline */
+	bool is_garbled;        /* nothing that it says is read any more */
 	rota_time born;
 	rota_time ready;
 	unsigned processes;
@@ -142,7 +142,7 @@ struct rota_pool {
 	void *userdata;
 	struct rota_pool_options options;
 	struct rota__follower follower;
-	bool is_copy; /* in a worker */
+	bool is_copy;    /* in a worker */
 	bool is_leaving; /* its context */
 	bool is_freed;
 	unsigned holds;

@@ -114,8 +114,7 @@ static bool
 has_begun(const struct rota__pool_worker *worker, const struct rota__pool_task *task)
 {
 	/* A program does not say: then it has. */
-	return worker->shared == NULL ||
-		atomic_load(&worker->shared->begun) == task->result.id;
+	return worker->shared == NULL || atomic_load(&worker->shared->begun) == task->result.id;
 }
 
 /* How the attempt has ended, and which ends of attempts are tried again. */

@@ -212,9 +212,8 @@ rota__pool_feed(struct rota__pool_worker *worker)
 static bool
 feed_kind(struct rota__pool_kind *kind)
 {
-	size_t share = kind->free_count > 0
-		? (kind->queued + kind->free_count - 1) / kind->free_count
-		: 0;
+	size_t share =
+		kind->free_count > 0 ? (kind->queued + kind->free_count - 1) / kind->free_count : 0;
 
 	while (kind->queued > 0 && !rota__list_is_empty(&kind->free)) {
 		struct rota__pool_worker *worker =
@@ -236,8 +235,8 @@ feed_pinned(struct rota_pool *pool)
 	for (unsigned i = 0; i < pool->workers_count && pool->pinned > 0; i++) {
 		struct rota__pool_worker *worker = pool->workers[i];
 
-		if (!rota__list_is_empty(&worker->pinned) &&
-			rota__link_is_listed(&worker->free) && !feed(worker, 0))
+		if (!rota__list_is_empty(&worker->pinned) && rota__link_is_listed(&worker->free) &&
+			!feed(worker, 0))
 			return false;
 	}
 	return true;
@@ -273,8 +272,7 @@ static bool
 is_tried_again(const struct rota__pool_task *task)
 {
 	return (task->retry_on & ROTA_POOL_RETRY_FAILURE) != 0 && !task->is_cancelled &&
-		task->result.attempts < task->attempts &&
-		task->pool->stage <= ROTA_POOL_FINISHES;
+		task->result.attempts < task->attempts && task->pool->stage <= ROTA_POOL_FINISHES;
 }
 
 static int
@@ -310,8 +308,8 @@ take_failure(struct rota__pool_worker *worker, const struct rota__pool_record *r
 		return -EBADMSG;
 	memcpy(text, record->body, len);
 	text[len] = '\0';
-	result.error = record->head.a > 0 && record->head.a < INT32_MAX ? -(int)record->head.a
-									: -EIO;
+	result.error =
+		record->head.a > 0 && record->head.a < INT32_MAX ? -(int)record->head.a : -EIO;
 	/* It is written before the failure is told, and the tail is good for long enough. */
 	if (worker->errors.fd >= 0 && !rota__pool_drain_stderr(worker, false))
 		return -ECANCELED;
@@ -414,8 +412,9 @@ lose_reply(struct rota__pool_worker *worker, int error)
 	const struct rota_pool_result result = {
 		.end = ROTA_POOL_FAILED,
 		.error = error,
-		.text = error == -EMSGSIZE ? "its reply is too long"
-					   : "its reply was lost, for want of memory or descriptors",
+		.text = error == -EMSGSIZE
+			? "its reply is too long"
+			: "its reply was lost, for want of memory or descriptors",
 	};
 
 	if (task == NULL)

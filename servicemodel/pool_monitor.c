@@ -98,6 +98,7 @@ rota__pool_tell_progress(struct rota_pool *pool, const struct rota__pool_record 
 bool
 rota__pool_tell_retried(struct rota_pool *pool, uint64_t id, unsigned attempt, const char *text)
 {
+	pool->counts.retries++;
 	TELL(pool, task_retried, id, attempt, text);
 }
 

@@ -16,7 +16,8 @@ rota__pool_find_kind(const struct rota_pool *pool, const struct rota_worker_kind
 	if (kind == NULL && link != &pool->kinds)
 		return rota_container_of(link, struct rota__pool_kind, link);
 	for (; link != &pool->kinds; link = link->next) {
-		struct rota__pool_kind *known = rota_container_of(link, struct rota__pool_kind, link);
+		struct rota__pool_kind *known =
+			rota_container_of(link, struct rota__pool_kind, link);
 
 		if (known->kind == kind)
 			return known;
@@ -156,7 +157,8 @@ rota__pool_end_queued(struct rota_pool *pool, struct rota__pool_kind *kind, enum
 	int error)
 {
 	for (struct rota_link *link = pool->kinds.next; link != &pool->kinds; link = link->next) {
-		struct rota__pool_kind *known = rota_container_of(link, struct rota__pool_kind, link);
+		struct rota__pool_kind *known =
+			rota_container_of(link, struct rota__pool_kind, link);
 
 		for (unsigned i = 0; i < ROTA_POOL_PRIORITIES && (kind == NULL || kind == known);
 			i++)

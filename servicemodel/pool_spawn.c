@@ -156,7 +156,8 @@ prepare(struct rota__pool_worker *worker, struct ends *ends)
 		return send_setup(worker);
 	if (r < 0)
 		return r;
-	worker->shared = pool->sys->mmap(sizeof *worker->shared, PROT_READ | PROT_WRITE, MAP_SHARED);
+	worker->shared =
+		pool->sys->mmap(sizeof *worker->shared, PROT_READ | PROT_WRITE, MAP_SHARED);
 	return worker->shared != NULL ? 0 : -ENOMEM;
 }
 

@@ -23,8 +23,8 @@ is_sound(const struct rota_pool_task_options *options)
 {
 	return options->size == sizeof *options && options->deadline >= 0 &&
 		options->attempts > 0 && options->priority < ROTA_POOL_PRIORITIES &&
-		options->retry_on <= (ROTA_POOL_RETRY_DEATH | ROTA_POOL_RETRY_FAILURE |
-					     ROTA_POOL_RETRY_TIMEOUT);
+		options->retry_on <=
+		(ROTA_POOL_RETRY_DEATH | ROTA_POOL_RETRY_FAILURE | ROTA_POOL_RETRY_TIMEOUT);
 }
 
 static struct rota__pool_task **
@@ -256,8 +256,7 @@ rota__pool_submit_for(struct rota_pool *pool, struct rota__pool_run *run, size_t
 static bool
 is_meant(const struct rota__pool_worker *worker, const struct rota_worker_kind *kind)
 {
-	return worker->state != ROTA_POOL_GIVEN_UP &&
-		(kind == NULL || worker->kind->kind == kind);
+	return worker->state != ROTA_POOL_GIVEN_UP && (kind == NULL || worker->kind->kind == kind);
 }
 
 /* All of them, linked by their links, or none. */

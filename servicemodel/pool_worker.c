@@ -55,7 +55,8 @@ rota__pool_condemn(struct rota__pool_worker *worker, enum rota_pool_cause cause)
 		return;
 	worker->is_condemned = true;
 	worker->cause = cause;
-	worker->condemned_for = rota__pool_at(worker) != NULL ? rota__pool_at(worker)->result.id : 0;
+	worker->condemned_for =
+		rota__pool_at(worker) != NULL ? rota__pool_at(worker)->result.id : 0;
 	forbid(worker);
 	send_signal(worker, SIGTERM);
 	/* One that is stopped has to go on to notice. */

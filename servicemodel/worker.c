@@ -143,7 +143,7 @@ send_failure(struct rota_worker_task *task, int error)
 	struct rota__pool_head head = {
 		.word = ROTA__POOL_FAILURE,
 		.id = task->id,
-		.a = (uint64_t)-(int64_t)error,
+		.a = (uint64_t) - (int64_t)error,
 	};
 
 	if (!task->has_text)
@@ -168,8 +168,7 @@ run_task(struct rota_worker *worker, const struct rota__pool_record *record, boo
 	if ((record->head.b & ROTA__POOL_HURRY) != 0)
 		flush(worker);
 	atomic_store(&worker->shared->begun, task.id);
-	r = worker->ops->run_task(worker, &task, record->body, record->head.size,
-		worker->userdata);
+	r = worker->ops->run_task(worker, &task, record->body, record->head.size, worker->userdata);
 	head.size = (uint32_t)task.len;
 	if (r < 0)
 		send_failure(&task, r);

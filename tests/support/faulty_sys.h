@@ -38,6 +38,7 @@
 	X(GETSOCKNAME, getsockname, ENOBUFS) \
 	X(GETPEERNAME, getpeername, ENOTCONN, ENOBUFS) \
 	X(FCNTL, fcntl, EMFILE, EBADF) \
+	X(OPEN, open, EMFILE, ENFILE, ENOENT, EACCES) \
 	X(FSTAT, fstat, ENOMEM, EBADF) \
 	X(FCHMOD, fchmod, EPERM, EIO) \
 	X(CHMOD, chmod, EPERM, EIO) \
