@@ -295,7 +295,8 @@ rota__pool_on_child(struct rota_context *ctx, struct rota_child *child,
 	worker->is_reaped = true;
 	if (rota__pool_read(worker, true) && rota__pool_drain_stderr(worker, true)) {
 		rota__pool_salvage(worker);
-		if (!pool->is_freed)
+		/* What was found is told before its memory is given back. */
+		if (!pool->is_freed && rota__pool_tell_ended(pool))
 			judge(worker, &copy);
 	}
 	(void)rota__pool_let_go(pool);
