@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -50,6 +51,12 @@ static int
 sys_fcntl(int fd, int command, long argument)
 {
 	return fcntl(fd, command, argument);
+}
+
+static int
+sys_ioctl(int fd, unsigned long request, void *argument)
+{
+	return ioctl(fd, request, argument);
 }
 
 static int
@@ -145,6 +152,7 @@ const struct rota_sys_ops rota__sys = {
 	.getsockname = sys_getsockname,
 	.getpeername = sys_getpeername,
 	.fcntl = sys_fcntl,
+	.ioctl = sys_ioctl,
 	.open = sys_open,
 	.fstat = fstat,
 	.fchmod = fchmod,

@@ -40,6 +40,7 @@ struct rota_sys_ops {
 	int (*getsockname)(int fd, struct sockaddr *address, socklen_t *length);
 	int (*getpeername)(int fd, struct sockaddr *address, socklen_t *length);
 	int (*fcntl)(int fd, int command, long argument);
+	int (*ioctl)(int fd, unsigned long request, void *argument);
 	int (*open)(const char *path, int flags);
 	int (*fstat)(int fd, struct stat *status);
 	int (*fchmod)(int fd, mode_t mode);

@@ -13,6 +13,8 @@
 #include <rota/handover.h>
 #include <rota/pack.h>
 #include <rota/pool.h>
+#include <rota/pool_display.h>
+#include <rota/pool_load.h>
 #include <rota/pool_monitor.h>
 #include <rota/prefork.h>
 #include <rota/rota.h>
