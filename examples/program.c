@@ -158,7 +158,15 @@ on_signal(struct rota_context *ctx, struct rota_signal *sig, void *userdata)
 {
 	struct program *program = userdata;
 
-	(void)sig;
+	if (program->signal == 0)
+		program->signal = sig->number;
+	if (program->again) {
+		if (program->draining)
+			program->again(program);
+		else
+			program_drain(program);
+		return 0;
+	}
 	rota_signal_stop(ctx, &program->interrupt);
 	rota_signal_stop(ctx, &program->terminate);
 	signal(SIGINT, SIG_DFL);

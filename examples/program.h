@@ -32,6 +32,9 @@ struct program {
 	bool failed;
 	struct program_prefork *prefork; /* that it is the master of, or NULL */
 	bool held;                       /* drained, it goes on until this is false */
+	/* called at each further signal, which then does not end the process; NULL: it does */
+	program_drain_fn *again;
+	int signal; /* that has come first, or 0 */
 	bool quiet;                      /* program_listen tells no address: somebody else has */
 	/* What follows is program.c's. */
 	struct rota_signal interrupt;

@@ -459,7 +459,7 @@ rota_pool_display_set_total(struct rota_pool_display *display, uint64_t total)
 void
 rota_pool_display_clear(struct rota_pool_display *display)
 {
-	if (display->is_plain || display->drawn == 0 || !flush(display))
+	if (display == NULL || display->is_plain || display->drawn == 0 || !flush(display))
 		return;
 	display->used = rota__pool_view_erase(display->drawn, display->frame);
 	display->drawn = 0;

@@ -63,7 +63,7 @@ ROTA_API void rota_pool_display_set_total(struct rota_pool_display *display, uin
 
 /*
  * Takes what is drawn off the terminal, for the program to write there; the next frame is drawn
- * behind what it has written. The program's last line should be whole then.
+ * behind what it has written. The program's last line should be whole then. NULL does nothing.
  */
 ROTA_API void rota_pool_display_clear(struct rota_pool_display *display);
 
