@@ -361,6 +361,9 @@ take_failure(struct run *run, const struct slot *slot, const struct rota_pool_re
 		run->unrun++;
 		return;
 	}
+	/* Whom nobody reads need not be told that it was ended for that. */
+	if (result->end == ROTA_POOL_CANCELLED && run->output.error == -EPIPE)
+		return;
 	snprintf(text, sizeof(text), "it took longer than %g s",
 		(double)run->options->timeout / (double)ROTA_SECOND);
 	fail_line(run, slot->number, slot->line,
@@ -563,7 +566,7 @@ run_all(struct run *run, int fd)
 	close_all(run);
 	program_close(&run->program);
 	pool_failures_tell(&run->failures);
-	if (run->unrun > 0)
+	if (run->unrun > 0 && run->output.error != -EPIPE)
 		fprintf(stderr, "%s: %" PRIu64 " lines that were read were not run\n", POOL_NAME,
 			run->unrun);
 	end_by_signal(run);
