@@ -183,8 +183,11 @@ become(const char *path, char **argv, pid_t worker, const int fds[2], volatile i
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != worker ||
 		dup2(fds[0], STDOUT_FILENO) < 0 || dup2(fds[1], STDERR_FILENO) < 0)
 		*error = errno;
-	else
+	else {
+		/* Nothing is open to be inherited; but what is, is none of the command's. */
+		(void)syscall(SYS_close_range, STDERR_FILENO + 1, ~0u, 0);
 		execvpe(path ? path : argv[0], argv, environ);
+	}
 	*error = errno;
 	_exit(POOL_NOT_FOUND);
 }

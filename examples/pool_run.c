@@ -452,9 +452,10 @@ make_slots(struct run *run)
 {
 	size_t i;
 
-	run->ahead = 2 * (size_t)run->options->jobs;
-	if (run->options->in_order)
-		run->ahead += AHEAD_ORDERED;
+	run->ahead = (size_t)run->options->jobs;
+	/* What is queued may have begun before its predecessor's failure is known. */
+	if (!run->options->stops)
+		run->ahead += run->ahead + (run->options->in_order ? AHEAD_ORDERED : 0);
 	run->slots = calloc(run->ahead, sizeof(*run->slots));
 	if (!run->slots)
 		return -ENOMEM;
