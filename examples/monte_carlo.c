@@ -51,8 +51,7 @@ next(uint64_t *random)
 	return (double)(*random >> 11) / (double)(UINT64_C(1) << 53);
 }
 
-static uint64_t
-throw(uint64_t *random, uint64_t points)
+static uint64_t throw(uint64_t * random, uint64_t points)
 {
 	uint64_t within = 0;
 

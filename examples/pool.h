@@ -29,10 +29,10 @@
 struct pool_command {
 	char **words; /* behind the last one NULL */
 	size_t count;
-	char *path;       /* where the program is; NULL: its name has {} in it */
-	bool has_place;   /* a word has {} in it */
-	bool tells;       /* each line is told as progress */
-	size_t most;      /* bytes of output */
+	char *path;     /* where the program is; NULL: its name has {} in it */
+	bool has_place; /* a word has {} in it */
+	bool tells;     /* each line is told as progress */
+	size_t most;    /* bytes of output */
 	unsigned attempts;
 	struct rlimit descriptors; /* as whoever started us had set it */
 	bool ignores_pipe;         /* SIGPIPE was ignored by whoever started us */
@@ -69,7 +69,7 @@ struct pool_lines {
 	bool is_direct; /* a file, that is always ready */
 	bool is_ready;  /* it may be read once without blocking */
 	bool has_ended;
-	int error; /* why, negative, or 0 */
+	int error;  /* why, negative, or 0 */
 	bool skips; /* to the end of a line that is too long */
 	void (*on_lines)(void *userdata);
 	void *userdata;
@@ -143,7 +143,7 @@ void pool_errors_close(struct pool_errors *errors, struct rota_pool *pool);
 struct pool_options {
 	uint64_t jobs;
 	uint64_t retries;
-	uint64_t most; /* bytes of a command's output */
+	uint64_t most;     /* bytes of a command's output */
 	rota_time timeout; /* 0: none */
 	const char *file;  /* NULL: standard input */
 	bool in_order;

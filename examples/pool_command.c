@@ -57,8 +57,7 @@ on_orphaned(int number)
 	kill(0, SIGKILL);
 }
 
-static int
-catch(int number, void (*handler)(int))
+static int catch (int number, void (*handler)(int))
 {
 	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART };
 

@@ -158,8 +158,7 @@ pool_lines_count(int fd, char separator)
 
 	if (at < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
 		return 0;
-	for (n = pread(fd, part, sizeof(part), at); n > 0;
-		n = pread(fd, part, sizeof(part), at)) {
+	for (n = pread(fd, part, sizeof(part), at); n > 0; n = pread(fd, part, sizeof(part), at)) {
 		const char *found = memchr(part, separator, (size_t)n);
 
 		for (; found; found = memchr(found + 1, separator, (size_t)(part + n - found - 1)))

@@ -52,10 +52,10 @@ struct run {
 	bool has_line;
 	bool is_feeding;
 	bool is_stopping;
-	bool is_over;    /* no task is left, nor will be */
-	uint64_t unrun;  /* lines that were read and not run */
-	int status;      /* what it is to exit with */
-	uint64_t tasks;  /* that were submitted */
+	bool is_over;   /* no task is left, nor will be */
+	uint64_t unrun; /* lines that were read and not run */
+	int status;     /* what it is to exit with */
+	uint64_t tasks; /* that were submitted */
 	bool has_total;
 };
 
@@ -336,7 +336,8 @@ take_reply(struct run *run, const struct slot *slot, const struct rota_pool_resu
 	size_t out;
 
 	if (!pool_outcome_read(result->bytes, result->len, &outcome, &out)) {
-		fail_line(run, slot->number, slot->line, "its worker has not told its end", NULL, 0);
+		fail_line(run, slot->number, slot->line, "its worker has not told its end", NULL,
+			0);
 		return;
 	}
 	if (out > 0 && run->display && isatty(STDOUT_FILENO))

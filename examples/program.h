@@ -35,7 +35,7 @@ struct program {
 	/* called at each further signal, which then does not end the process; NULL: it does */
 	program_drain_fn *again;
 	int signal; /* that has come first, or 0 */
-	bool quiet;                      /* program_listen tells no address: somebody else has */
+	bool quiet; /* program_listen tells no address: somebody else has */
 	/* What follows is program.c's. */
 	struct rota_signal interrupt;
 	struct rota_signal terminate;

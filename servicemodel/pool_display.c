@@ -371,8 +371,8 @@ open_output(struct rota_pool_display *display)
 	display->fd = display->options.fd;
 	if (display->sys->fstat(display->fd, &status) < 0)
 		return -errno;
-	display->is_plain = display->options.plain ||
-		display->sys->ioctl(display->fd, TIOCGWINSZ, &size) < 0;
+	display->is_plain =
+		display->options.plain || display->sys->ioctl(display->fd, TIOCGWINSZ, &size) < 0;
 	display->is_socket = S_ISSOCK(status.st_mode);
 	return display->is_socket || S_ISREG(status.st_mode) ? 0 : open_anew(display);
 }

@@ -166,6 +166,6 @@ rota_pool_load_format(const struct rota_pool_load *load, char *buffer, size_t si
 	if (load->queued > 0)
 		rota__text_add(&text, ", %" PRIu64 " queued", load->queued);
 	if (load->lost > 0)
-		rota__text_add(&text, "; %" PRIu64 " workers lost", load->lost);
+		rota__text_add(&text, "; %" PRIu64 " lost", load->lost);
 	return text.len;
 }

@@ -26,14 +26,14 @@ struct rota_pool_display;
 
 /* Begin with ROTA_POOL_DISPLAY_OPTIONS_INIT, whose values are in brackets. */
 struct rota_pool_display_options {
-	size_t size;      /* of this struct, set by _INIT */
-	int fd;           /* where to; it stays the caller's [standard error] */
-	bool plain;       /* lines, even if it is a terminal [false] */
-	bool ascii;       /* what else there is in notes is shown as "?" [false] */
-	unsigned rows;    /* most bars, 0 to ROTA_POOL_DISPLAY_ROWS [16] */
-	const char *name; /* begins every plain line, with a colon behind; copied [NULL: none] */
-	uint64_t total;   /* tasks that there will be; 0: nobody knows [0] */
-	rota_time interval;       /* between two frames, at least [100 ms] */
+	size_t size;        /* of this struct, set by _INIT */
+	int fd;             /* where to; it stays the caller's [standard error] */
+	bool plain;         /* lines, even if it is a terminal [false] */
+	bool ascii;         /* what else there is in notes is shown as "?" [false] */
+	unsigned rows;      /* most bars, 0 to ROTA_POOL_DISPLAY_ROWS [16] */
+	const char *name;   /* begins every plain line, with a colon behind; copied [NULL: none] */
+	uint64_t total;     /* tasks that there will be; 0: nobody knows [0] */
+	rota_time interval; /* between two frames, at least [100 ms] */
 	rota_time plain_interval; /* between two plain lines, at least [5 s] */
 };
 

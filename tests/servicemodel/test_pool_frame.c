@@ -54,13 +54,18 @@ text__controls__shown_as_question_marks(void **state)
 	(void)state;
 	assert_string_equal(fit(80, "\033[2J\r\n\t\x7f"), "?[2J????");
 	/* C1, which terminals obey too; turning the direction; and none of UTF-8. */
-	assert_string_equal(fit(80, "\xc2\x9b"
+	assert_string_equal(fit(80,
+				    "\xc2\x9b"
 				    "31m"),
 		"?31m");
-	assert_string_equal(fit(80, "a\xe2\x80\xae"
+	assert_string_equal(fit(80,
+				    "a\xe2\x80\xae"
 				    "b\xe2\x81\xa6"),
 		"a?b?");
-	assert_string_equal(fit(80, "\xff\xc3(\xe2\x82"), "?" "?(?" "?");
+	assert_string_equal(fit(80, "\xff\xc3(\xe2\x82"),
+		"?"
+		"?(?"
+		"?");
 	/* overlong, a surrogate, beyond the last */
 	assert_string_equal(fit(80, "\xc0\x9b"), "??");
 	assert_string_equal(fit(80, "\xed\xa0\x80"), "???");

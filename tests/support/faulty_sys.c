@@ -269,8 +269,7 @@ WRAPPER(int, SETSOCKOPT, setsockopt, (int fd, int level, int name, const void *v
 WRAPPER(int, GETSOCKNAME, getsockname, (int fd, struct sockaddr *a, socklen_t *n), (fd, a, n))
 WRAPPER(int, GETPEERNAME, getpeername, (int fd, struct sockaddr *a, socklen_t *n), (fd, a, n))
 WRAPPER(int, FCNTL, fcntl, (int fd, int command, long argument), (fd, command, argument))
-WRAPPER(int, IOCTL, ioctl, (int fd, unsigned long request, void *argument),
-	(fd, request, argument))
+WRAPPER(int, IOCTL, ioctl, (int fd, unsigned long request, void *argument), (fd, request, argument))
 WRAPPER(int, OPEN, open, (const char *path, int flags), (path, flags))
 WRAPPER(int, FSTAT, fstat, (int fd, struct stat *status), (fd, status))
 WRAPPER(int, FCHMOD, fchmod, (int fd, mode_t mode), (fd, mode))
