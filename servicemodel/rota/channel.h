@@ -341,8 +341,7 @@ typedef void rota_call_soon_fn(rota_run_fn *run, void *argument, void *userdata)
 /*
  * For foreign main loops that Rota has no graft for: a thread of the library's waits for events,
  * and only that; what call_soon arranges handles them, in the owner's thread. The thread has all
- * signals blocked, ends with the receiver or the channel, and is told so synchronously by
- * rota_receiver_detach. What was arranged then may still be run, and must be, as it frees itself.
+ * signals blocked and has ended when the receiver is closed or rota_receiver_detach returns. What was arranged then may still be run, and must be, as it frees itself.
  * Returns 0; -EALREADY; -EBUSY when it is attached; -EMFILE, -EAGAIN, -ENOMEM.
  */
 ROTA_API int rota_receiver_handle_in_thread(struct rota_receiver *receiver,
