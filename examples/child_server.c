@@ -205,6 +205,8 @@ visit(const char *address)
 	if (r >= 0)
 		r = rota_wait(ctx, is_over, &peer, 10 * ROTA_SECOND);
 	rota_context_free(ctx);
+	if (r >= 0 && peer.line[0] == '\0')
+		r = -ECONNRESET;
 	if (r >= 0)
 		printf("peer:  %s", peer.line);
 	fflush(stdout);
@@ -285,6 +287,10 @@ main(void)
 	if (is_child)
 		return r;
 	waitpid(pid, &status, 0);
+	if (!WIFEXITED(status)) {
+		printf("parent: the child has ended by a signal\n");
+		return 1;
+	}
 	printf("parent: the child has ended with %d\n", WEXITSTATUS(status));
-	return r;
+	return r != 0 || WEXITSTATUS(status) != 0;
 }

@@ -619,7 +619,7 @@ static void
 dying__at_random_moments__leaves_the_other_right(void **state)
 {
 	uint64_t random = make_seed("kills");
-	int rounds = getenv("ROTA_FULL") != NULL ? 5000 : 120;
+	int rounds = getenv("ROTA_FULL") != NULL ? 5000 : 80;
 
 	(void)state;
 	for (int i = 0; i < rounds; i++) {
