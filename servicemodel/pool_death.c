@@ -110,11 +110,22 @@ describe(const struct rota__pool_worker *worker, const struct rota_child_end *en
 		reason_of(worker->cause));
 }
 
-static bool
-has_begun(const struct rota__pool_worker *worker, const struct rota__pool_task *task)
+/* The last that it has begun; NULL: none of its line. */
+static struct rota__pool_task *
+last_begun(const struct rota__pool_worker *worker)
 {
-	/* A program does not say: then it has. */
-	return worker->shared == NULL || atomic_load(&worker->shared->begun) == task->result.id;
+	struct rota__pool_task *first = rota__pool_at(worker);
+	unsigned count = worker->line_count - worker->unsent;
+	uint64_t begun;
+
+	/* A program does not say: then it has begun the first, and that alone. */
+	if (worker->shared == NULL)
+		return first;
+	begun = atomic_load(&worker->shared->begun);
+	for (struct rota_link *link = worker->line.next; count > 0; link = link->next, count--)
+		if (rota__pool_task_of(link)->result.id == begun)
+			return rota__pool_task_of(link);
+	return NULL;
 }
 
 /* How the attempt has ended, and which ends of attempts are tried again. */
@@ -150,44 +161,58 @@ queue_again(struct rota__pool_task *task)
 		rota__pool_enqueue_again(task);
 }
 
+static struct rota__pool_task *
+take_last(struct rota__pool_worker *worker)
+{
+	struct rota__pool_task *task = rota__pool_task_of(worker->line.previous);
+
+	rota__list_remove(&task->link);
+	worker->line_count--;
+	worker->pool->counts.running--;
+	return task;
+}
+
 /* The line is empty afterwards, and what it was at in the judgement. */
 static void
 judge_line(struct rota__pool_worker *worker, const struct rota_child_end *end,
 	struct judgement *judgement)
 {
-	struct rota_pool *pool = worker->pool;
-	struct rota__pool_task *first = rota__pool_at(worker);
+	struct rota_pool_result *result = &judgement->result;
+	struct rota__pool_task *begun = last_begun(worker);
+	struct rota__pool_task *task;
 	unsigned retry;
 
 	while (worker->line_count > 0) {
-		struct rota__pool_task *task = rota__pool_task_of(worker->line.previous);
-
-		rota__list_remove(&task->link);
-		worker->line_count--;
-		pool->counts.running--;
-		if (task == first && has_begun(worker, task)) {
-			judgement->task = task;
+		task = take_last(worker);
+		if (task == begun)
 			break;
-		}
 		task->result.attempts--;
 		queue_again(task);
 	}
 	worker->unsent = 0;
-	if (judgement->task == NULL)
+	if (begun == NULL)
 		return;
-	judgement->result.end = end_of(worker, first, &retry);
-	judgement->result.text = judgement->text;
-	judgement->result.is_dead = true;
-	judgement->result.status = end->status;
-	judgement->result.usage = end->usage;
-	judgement->result.stderr_tail = worker->tail;
-	judgement->result.stderr_len = worker->tail_len;
-	judgement->is_again = (first->retry_on & retry) != 0 &&
-		first->result.attempts < first->attempts && pool->stage <= ROTA_POOL_FINISHES;
-	judgement->id = first->result.id;
-	judgement->attempt = first->result.attempts;
+	result->text = judgement->text;
+	result->is_dead = true;
+	result->status = end->status;
+	result->usage = end->usage;
+	result->stderr_tail = worker->tail;
+	result->stderr_len = worker->tail_len;
+	/* Those before it were done, and what came of them is lost: they are not done again. */
+	while (worker->line_count > 0) {
+		task = take_last(worker);
+		result->end = end_of(worker, task, &retry);
+		rota__pool_end_task(task, result);
+	}
+	result->end = end_of(worker, begun, &retry);
+	judgement->task = begun;
+	judgement->id = begun->result.id;
+	judgement->attempt = begun->result.attempts;
+	judgement->is_again = (begun->retry_on & retry) != 0 &&
+		begun->result.attempts < begun->attempts &&
+		worker->pool->stage <= ROTA_POOL_FINISHES;
 	if (judgement->is_again)
-		rota__pool_enqueue_again(first);
+		rota__pool_enqueue_again(begun);
 }
 
 static void

@@ -488,7 +488,7 @@ rota__pool_salvage(struct rota__pool_worker *worker)
 	struct rota__pool_record record;
 	size_t len;
 
-	if (worker->shared == NULL || worker->is_garbled)
+	if (worker->shared == NULL)
 		return;
 	bytes = worker->shared->bytes;
 	len = atomic_load(&worker->shared->used);

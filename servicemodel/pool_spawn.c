@@ -35,9 +35,9 @@ move_up(const struct rota_sys_ops *sys, int fd)
 	return sys->fcntl(fd, F_DUPFD, SOCKET + 1);
 }
 
-/* 0 to 3 are what they are to be. Whether that is so. */
+/* 0 to 3 are what they are to be. Whether that is so. What a worker executes has no socket. */
 static bool
-place_descriptors(const struct rota_sys_ops *sys, const struct ends *ends)
+place_descriptors(const struct rota_sys_ops *sys, const struct ends *ends, int flags)
 {
 	int socket = move_up(sys, ends->socket);
 	int errors = move_up(sys, ends->errors);
@@ -50,7 +50,7 @@ place_descriptors(const struct rota_sys_ops *sys, const struct ends *ends)
 	if (sys->fcntl(STDOUT_FILENO, F_GETFD, 0) < 0 && sys->dup3(null, STDOUT_FILENO, 0) < 0)
 		return false;
 	return sys->dup3(null, STDIN_FILENO, 0) >= 0 && sys->dup3(errors, STDERR_FILENO, 0) >= 0 &&
-		sys->dup3(socket, SOCKET, 0) >= 0;
+		sys->dup3(socket, SOCKET, flags) >= 0;
 }
 
 /* Its master may have died before it could be asked to be told. */
@@ -78,7 +78,7 @@ live(const struct rota__pool_worker *worker, const struct ends *ends, pid_t mast
 	/* It closes what it has by numbers that are others' afterwards. It may fail half-way. */
 	if (kind->ops != NULL)
 		(void)rota_context_forked(pool->ctx, ROTA_FORK_STOP_SIGNALS);
-	if (!place_descriptors(sys, ends))
+	if (!place_descriptors(sys, ends, kind->ops != NULL ? O_CLOEXEC : 0))
 		_exit(ROTA_WORKER_FAILED);
 	rota__close_others(sys, kept, 1);
 	if (kind->ops != NULL)

@@ -8,6 +8,7 @@
  * they are not lost if it dies. A program has no such memory, and sends each at once.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <time.h>
@@ -355,6 +356,7 @@ rota_worker_main(int argc, char **argv, const struct rota_worker_kind *const *ki
 		return -ENOTCONN;
 	/* What it starts is no worker of that pool. */
 	(void)unsetenv("ROTA_WORKER");
+	(void)rota__default_sys()->fcntl(fd, F_SETFD, FD_CLOEXEC);
 	worker.shared = rota__calloc(sizeof *worker.shared);
 	if (worker.shared == NULL || set_up(&worker, rota__default_sys(), fd) < 0) {
 		rota__free(worker.shared);

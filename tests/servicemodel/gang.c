@@ -95,13 +95,13 @@ static void
 use_all_memory(void)
 {
 	struct rlimit limit = { 1 << 28, 1 << 28 };
-	char *block;
+	volatile char *block;
 
 	(void)setrlimit(RLIMIT_AS, &limit);
 	do {
 		block = malloc(1 << 20);
 		if (block != NULL)
-			memset(block, 1, 1 << 20);
+			*block = 1;
 	} while (block != NULL);
 	abort();
 }

@@ -453,7 +453,8 @@ worker__killed_when_idle__is_replaced(void **state)
 		assert_int_equal(kill(worker.pid, SIGKILL), 0);
 		wait_for(ctx, &gang.ready, i + 2);
 		/* At once the first time, later after a while. */
-		assert_int_equal(gang.again, i == 0 ? 0 : (ROTA_MILLISECOND << (i < 3 ? i - 1 : 2)));
+		assert_int_equal(gang.again,
+			i == 0 ? 0 : (ROTA_MILLISECOND << (i < 3 ? i - 1 : 2)));
 	}
 	assert_string_equal(gang_do(ctx, &gang, "echo x")->bytes, "x");
 	gang_close(ctx, &gang);

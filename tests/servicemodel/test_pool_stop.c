@@ -200,8 +200,7 @@ workers__all_terminated__are_all_replaced(void **state)
 }
 
 /* A master that is a process of its own, with busy and idle workers. Tells their numbers. */
-static void
-be_master(int fd) __attribute__((noreturn));
+static void be_master(int fd) __attribute__((noreturn));
 
 static void
 be_master(int fd)
