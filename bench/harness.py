@@ -78,12 +78,15 @@ class Cores:
 class Programs:
     """Where the programs are that a build made."""
 
-    def __init__(self, build, rota=None, rota_proxy=None, rota_kv=None):
+    def __init__(self, build, rota=None, rota_proxy=None, rota_kv=None,
+                 rota_pool=None):
         self.build = os.path.abspath(build)
         self.rota = os.path.abspath(rota or os.path.join(build, 'examples', 'rota-echo'))
         self.rota_proxy = os.path.abspath(
             rota_proxy or os.path.join(build, 'examples', 'rota-proxy'))
         self.rota_kv = os.path.abspath(rota_kv or os.path.join(build, 'examples', 'rota-kv'))
+        self.rota_pool = os.path.abspath(
+            rota_pool or os.path.join(build, 'examples', 'rota-pool'))
         if not self.is_built('load'):
             raise BenchError(f'{self.bench("load")} is not built: see `make bench` and --build')
 

@@ -2,6 +2,7 @@
 """What is measured: the rows of the benchmark table, and the figures they have to reach."""
 
 import event_rows
+from command_rows import Commands
 from echo_rows import Echo, Hosts, IdleHosts, IdleMemory, Scale, Turn
 from proxy_rows import Bulk, Connections, IdlePairs, Messages
 from row import Figure, Settings
@@ -43,6 +44,7 @@ ROWS = {
     'rpc-64': Calls(),
     'service-idle': IdleSessions(),
     **event_rows.ROWS,
+    'rota-pool': Commands(),
 }
 
 # Names for several rows.
@@ -51,7 +53,7 @@ GROUPS = {
     'channel': list(event_rows.ROWS),
     'hosts': [name for name in ROWS if name.startswith('hosts-')],
     'proxy': [name for name in ROWS if name.startswith('proxy-')],
-    'service': ['kv-50', 'kv-50-p16', 'rpc-64', 'service-idle'],
+    'service': ['kv-50', 'kv-50-p16', 'rpc-64', 'service-idle', 'rota-pool'],
     'tls': [name for name in ROWS if name.startswith('tls-')],
 }
 
