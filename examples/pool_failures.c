@@ -57,6 +57,8 @@ keep_tail(struct pool_failure *failure, const char *tail, size_t len)
 
 	while (len > 0 && isspace((unsigned char)tail[len - 1]))
 		len--;
+	if (len == 0)
+		return;
 	begin = last_lines(tail, len);
 	len -= (size_t)(begin - tail);
 	memcpy(failure->tail, begin, len);
