@@ -35,7 +35,11 @@ ROTA_BEGIN_DECLS
 	X(ROTA_EFRAME, 10016, "not a frame, or not one of this framing") \
 	X(ROTA_EPACK, 10017, "packed values are not as the pattern says") \
 	X(ROTA_EREFUSED, 10018, "the peer refused the call") \
-	X(ROTA_ELOST, 10019, "the connection was lost before the reply")
+	X(ROTA_ELOST, 10019, "the connection was lost before the reply") \
+	X(ROTA_ETOPIC, 10020, \
+		"not a topic: want words with a dot between two; * and > are words of patterns " \
+		"only, > the last") \
+	X(ROTA_ELATE, 10021, "too late: the request has ended")
 
 enum rota_error {
 #define ROTA_ERROR_CODE(name, value, text) name = value,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
+ * Rota: all of librota-servicemodel: services, framings, dialogs, clients, gathers, processes,
  * Rota: all of librota-servicemodel: services, framings, dialogs, clients, processes, channels,
  * packed values. It includes all of <rota/rota.h> too.
  */
@@ -10,6 +11,7 @@
 #include <rota/client.h>
 #include <rota/dialog.h>
 #include <rota/framing.h>
+#include <rota/gather.h>
 #include <rota/handover.h>
 #include <rota/pack.h>
 #include <rota/pool.h>
