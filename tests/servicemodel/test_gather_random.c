@@ -457,6 +457,8 @@ play(uint64_t seed)
 	for (int i = 0; i < EARS; i++)
 		world->ears[i].world = world;
 	assert_int_equal(rota_gather_new(world->ctx, &options, &world->gather), 0);
+	for (int i = 0; i < 6 * (VOICES + EARS); i++)
+		come_or_go(world, i % 3 != 0);
 	for (int i = 0; i < STEPS; i++)
 		step(world);
 	check_counts(world);
