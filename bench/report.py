@@ -65,7 +65,7 @@ class Result:
         """Returns what a figure is about, for any server; None if that was not measured."""
         if server not in self.servers:
             return None
-        if figure.kind == 'value':
+        if figure.kind in ('value', 'reached'):
             return median(self.values(server, figure.key))
         if figure.kind in ('ratio', 'below', 'least'):
             ratios = [self.ratio(server, peer, figure.key) for peer in figure.peers]

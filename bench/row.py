@@ -45,7 +45,7 @@ class Row:
 class Figure:
     """A bar for Rota: its value, its ratio to or its difference from a peer, at most `limit`.
 
-    Of kind `least` it is a ratio of at least that. Beside several peers, it is the ratio to the
+    Of kind `least` it is a ratio of at least that, of kind `reached` a value. Beside several peers, it is the ratio to the
     best of them. `server` is Rota's name in the row, where it has several. What it is about is the
     row's cost, or what `column` holds.
     """
@@ -65,6 +65,7 @@ class Figure:
                              'least': f'at least {limit:.2f} x {told}',
                              'below': f'below {limit:.2f} x {told}',
                              'difference': f'at most {limit} over {told}',
+                             'reached': f'at least {limit}',
                              'value': f'at most {limit}'}[kind]
         if column:
             self.text = f'{column.title}: {self.text}'
@@ -72,7 +73,7 @@ class Figure:
             self.text = f'{server} {self.text}'
 
     def is_met(self, value):
-        if self.kind == 'least':
+        if self.kind in ('least', 'reached'):
             return value >= self.limit
         return value < self.limit if self.kind == 'below' else value <= self.limit
 

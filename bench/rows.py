@@ -6,7 +6,7 @@ from command_rows import Commands
 from echo_rows import Echo, Hosts, IdleHosts, IdleMemory, Scale, Turn
 from proxy_rows import Bulk, Connections, IdlePairs, Messages
 from row import Figure, Settings
-from service_rows import Calls, IdleSessions, Stored
+from service_rows import Calls, Gathered, IdleSessions, Stored
 from tls_rows import Handshakes, TlsBulk, TlsIdlePairs, TlsMessages
 
 ROWS = {
@@ -45,6 +45,7 @@ ROWS = {
     'service-idle': IdleSessions(),
     **event_rows.ROWS,
     'rota-pool': Commands(),
+    'gather': Gathered(),
 }
 
 # Names for several rows.
@@ -53,7 +54,7 @@ GROUPS = {
     'channel': list(event_rows.ROWS),
     'hosts': [name for name in ROWS if name.startswith('hosts-')],
     'proxy': [name for name in ROWS if name.startswith('proxy-')],
-    'service': ['kv-50', 'kv-50-p16', 'rpc-64', 'service-idle', 'rota-pool'],
+    'service': ['kv-50', 'kv-50-p16', 'rpc-64', 'service-idle', 'rota-pool', 'gather'],
     'tls': [name for name in ROWS if name.startswith('tls-')],
 }
 

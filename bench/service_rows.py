@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The rows about services: keys and values, calls by correlation id, an idle session."""
+"""The rows about services: keys and values, calls by correlation id, an idle session,
+requests that are gathered."""
 
 import os
 
@@ -144,3 +145,50 @@ class IdleSessions(Row):
             lambda: Server([programs.bench('idle-service'), kinds[name], '0'], cores, {}),
             lambda server, idle: Load(programs, cores, server, idle=idle, active=0, size=64),
             self.kept, self.counted)})
+
+
+class Gathered(Row):
+    """Requests per second and CPU time of one, in one process that connects to nobody."""
+
+    rounds = 11
+    title = 'requests to 4 producers that answer at once, with 2 listeners: 64 B each way'
+    key = 'cpu_ns'
+    unit = 'ns of CPU per request'
+    servers = ('rota', 'nng', 'rota-64')
+    ratios = ('nng',)
+    rate = Column('rate', 'requests/s')
+    columns = (rate, *TRUST)
+    figures = (Figure('reached', 500000, column=rate), Figure('least', 5.00, 'nng', column=rate))
+    programs = {'rota': ('gather-rota', 4), 'rota-64': ('gather-rota', 64),
+                'nng': (os.path.join('peers', 'gather-nng'), 4)}
+
+    class Nobody:
+        """Whom a load is given that has no server."""
+
+        address = '127.0.0.1:9'
+
+        @staticmethod
+        def check():
+            """It has not ended."""
+
+    @classmethod
+    def has(cls, programs, name):
+        return programs.is_built(cls.programs[name][0])
+
+    def measure(self, programs, cores, servers, settings):
+        return in_rounds(settings.rounds, servers,
+                         lambda name: self.one(programs, cores, name, settings))
+
+    def one(self, programs, cores, name, settings):
+        program, depth = self.programs[name]
+        with Load(programs, cores, self.Nobody(), program=program, size=64, depth=depth,
+                  seconds=settings.seconds, warmup=2000 if settings.quick else 20000) as load:
+            before = load.usage_at_rest()
+            result = load.measure()
+            after = load.usage_at_rest()
+        used = {key: after[key] - before[key] for key in after}
+        window = result['seconds'] * 1e9
+        return {'cpu_ns': used['cpu'] / result['count'],
+                'rate': result['count'] / result['seconds'],
+                'busy_percent': 100 * used['cpu'] / window,
+                'waited_percent': 100 * used['waited'] / window}
