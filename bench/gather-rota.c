@@ -112,8 +112,7 @@ main(int argc, char **argv)
 		need(rota_gather_producer_register(made, "bench.topic"), "registering");
 	}
 	for (i = 0; i < GATHER_LISTENERS; i++) {
-		need(rota_gather_listener_new(bench.gather, on_answer, &bench,
-			     &bench.listeners[i]),
+		need(rota_gather_listener_new(bench.gather, on_answer, &bench, &bench.listeners[i]),
 			"rota_gather_listener_new");
 		need(rota_gather_listener_register(bench.listeners[i], "bench.topic"),
 			"registering");

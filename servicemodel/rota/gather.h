@@ -130,7 +130,10 @@ struct rota_gather_summary {
 	rota_time after;                            /* from the request to its end */
 	size_t outcomes[ROTA_GATHER_OUTCOME_COUNT]; /* how many producers of each */
 	size_t count;                               /* of all */
-	/* each of them, in the order in which they were asked */
+	/*
+	 * each of them, in the order in which they were asked: those that are registered for the
+	 * topic itself, then those for patterns, each in the order of their registrations
+	 */
 	const struct rota_gather_result *results;
 };
 

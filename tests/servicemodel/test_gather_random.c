@@ -205,8 +205,8 @@ on_answer(struct rota_gather_listener *listener, const struct rota_gather_answer
 	assert_int_equal(asked->done, 0);
 	assert_memory_equal(answer->bytes, "answer", answer->len);
 	for (size_t i = 0; i < PATTERNS; i++)
-		is_registered |= ear->is_registered[i] &&
-			rota_topic_matches(patterns[i], answer->topic);
+		is_registered |=
+			ear->is_registered[i] && rota_topic_matches(patterns[i], answer->topic);
 	assert_true(is_registered);
 	/* Not more often than it was answered. */
 	ear->answers_of_last = ear->last_id == answer->id ? ear->answers_of_last + 1 : 1;
@@ -256,8 +256,8 @@ come_or_go(struct world *world, bool is_voice)
 	else if (before.listener != NULL)
 		rota_gather_listener_free(before.listener);
 	else if (is_voice)
-		assert_int_equal(rota_gather_producer_new(world->gather, "voice", &handlers,
-					 player, &player->producer),
+		assert_int_equal(rota_gather_producer_new(world->gather, "voice", &handlers, player,
+					 &player->producer),
 			0);
 	else
 		assert_int_equal(rota_gather_listener_new(world->gather, on_answer, player,
