@@ -89,13 +89,14 @@ begin(struct rota_sender *sender, const char *name, bool is_packed, size_t len)
 {
 	struct rota_buffer *batch = &sender->batch;
 	size_t name_len = strlen(name);
-	unsigned char head[ROTA__EVENT_AROUND] = { ROTA__EVENTS };
+	unsigned char head[ROTA__EVENT_AROUND];
 	unsigned char *at = head + 1;
 
 	if (name_len == 0 || name_len > ROTA_EVENT_NAME)
 		return -EINVAL;
 	if (len > sender->event_max)
 		return -EMSGSIZE;
+	head[0] = ROTA__EVENTS;
 	put_length(at, len);
 	at[4] = (unsigned char)name_len;
 	at[5] = is_packed;
