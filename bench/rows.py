@@ -3,6 +3,7 @@
 
 import event_rows
 from command_rows import Commands
+import task_rows
 from echo_rows import Echo, Hosts, IdleHosts, IdleMemory, Scale, Turn
 from proxy_rows import Bulk, Connections, IdlePairs, Messages
 from row import Figure, Settings
@@ -46,6 +47,7 @@ ROWS = {
     **event_rows.ROWS,
     'rota-pool': Commands(),
     'gather': Gathered(),
+    **task_rows.ROWS,
 }
 
 # Names for several rows.
@@ -53,6 +55,7 @@ GROUPS = {
     'all': list(ROWS),
     'channel': list(event_rows.ROWS),
     'hosts': [name for name in ROWS if name.startswith('hosts-')],
+    'pool': list(task_rows.ROWS),
     'proxy': [name for name in ROWS if name.startswith('proxy-')],
     'service': ['kv-50', 'kv-50-p16', 'rpc-64', 'service-idle', 'rota-pool', 'gather'],
     'tls': [name for name in ROWS if name.startswith('tls-')],
