@@ -8,11 +8,11 @@
  *
  *   monte_carlo [TASKS [WORKERS [POINTS]]]     64 tasks of 1,000,000 points, 2 workers
  *
- * Prints, in the end (the digits that are sure):
+ * Prints:
  *
  *   64 of 64 tasks by 2 workers, 64000000 points: pi is about 3.14
  *
- * Ctrl-C ends it with what there is.
+ * if nothing was lost. Ctrl-C ends it with what there is.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -7,7 +7,7 @@
  * kills it when the worker dies. It is over when its process has ended: what that has left behind
  * in the background may still have the pipes open, and is not waited for.
  */
-#include "pool.h"
+#include "pool_run.h"
 
 #include <errno.h>
 #include <fcntl.h>

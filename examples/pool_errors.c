@@ -3,7 +3,7 @@
  * pool_errors.c - what the commands of rota-pool write to standard error: passed on by whole lines,
  * as it comes, so that the lines of several commands do not mix.
  */
-#include "pool.h"
+#include "pool_run.h"
 
 #include <errno.h>
 #include <stdlib.h>

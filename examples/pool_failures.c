@@ -3,7 +3,7 @@
  * pool_failures.c - what rota-pool tells at its end of what has failed: the first thousand, and how
  * many more there were. Of lines and of what commands have said, no more than a terminal can take.
  */
-#include "pool.h"
+#include "pool_run.h"
 
 #include <ctype.h>
 #include <inttypes.h>

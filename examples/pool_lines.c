@@ -3,7 +3,7 @@
  * pool_lines.c - the lines of rota-pool's input: read as they are asked for, no further. One that
  * no argument could be is given as too long, and its rest is thrown away.
  */
-#include "pool.h"
+#include "pool_run.h"
 
 #include <errno.h>
 #include <stdlib.h>

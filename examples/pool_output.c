@@ -4,7 +4,7 @@
  * made non-blocking: what a pipe is said to have room for is a page at least. A file is written to
  * as it comes.
  */
-#include "pool.h"
+#include "pool_run.h"
 
 #include <errno.h>
 #include <limits.h>

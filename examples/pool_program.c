@@ -3,7 +3,7 @@
  * pool_program.c - where rota-pool's command is: looked for once, and not by every process that is
  * to become it.
  */
-#include "pool.h"
+#include "pool_run.h"
 
 #include <errno.h>
 #include <stdio.h>

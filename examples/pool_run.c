@@ -4,7 +4,7 @@
  * output, and it stops in stages. As many lines are read ahead as there are workers, or a thousand
  * more when results have to wait for those before them.
  */
-#include "pool.h"
+#include "pool_run.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -8,7 +8,7 @@
  * What the commands print comes out whole, one after the other; which of them have failed is told
  * on stderr at the end.
  */
-#include "pool.h"
+#include "pool_run.h"
 
 #include <getopt.h>
 #include <signal.h>

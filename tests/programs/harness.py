@@ -178,6 +178,16 @@ class Process:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.popen.pid}/fd"))
 
+    def becomes(self, name):
+        """Waits until it is this program: in a build tree it is a script at first."""
+        def has_become():
+            try:
+                return name in os.path.basename(os.readlink(f"/proc/{self.popen.pid}/exe"))
+            except OSError:
+                return True  # It has ended.
+        poll(has_become, f"{self} is {name}")
+        return self
+
     def memory(self):
         """Bytes of its resident memory that are not in files."""
         with open(f"/proc/{self.popen.pid}/status", encoding="ascii") as status:

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pool.h - the parts of rota-pool: lines come in (pool_lines.c), become tasks of a pool
+ * pool_run.h - the parts of rota-pool: lines come in (pool_lines.c), become tasks of a pool
  * (pool_run.c), whose workers run a command for each (pool_command.c); what commands print goes out
  * whole (pool_output.c, pool_errors.c), and what failed is told at the end (pool_failures.c).
  */
-#ifndef EXAMPLES_POOL_H
-#define EXAMPLES_POOL_H
+#ifndef EXAMPLES_POOL_RUN_H
+#define EXAMPLES_POOL_RUN_H
 
 #include <stdint.h>
 #include <sys/resource.h>
