@@ -16,7 +16,7 @@
 
 #define MS ROTA_MILLISECOND
 
-/* "producers and listeners register per topic; answers to all listeners of the topic as they come" */
+/* "producers and listeners register per topic; answers to all listeners as they come" */
 
 static void
 open_pair(struct rota_gather *gather, struct voice voices[static 2], struct ear ears[static 2])
@@ -30,7 +30,7 @@ open_pair(struct rota_gather *gather, struct voice voices[static 2], struct ear 
 }
 
 static void
-answers__of_1000_and_500_ms_within_4000__reach_both_listeners_the_faster_first(void **state)
+answers__of_1000_and_500_ms_within_4000__reach_both_the_faster_first(void **state)
 {
 	struct rota_context *ctx = circle_context(state);
 	struct rota_gather *gather = circle_open(ctx);
@@ -640,7 +640,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		fixture_test_simulated(
-			answers__of_1000_and_500_ms_within_4000__reach_both_listeners_the_faster_first),
+			answers__of_1000_and_500_ms_within_4000__reach_both_the_faster_first),
 		fixture_test_simulated(
 			answers__of_1000_and_500_ms_within_600__are_the_faster_alone),
 		fixture_test_simulated(

@@ -367,6 +367,37 @@ answer__given_before_the_ttl_is_looked_at__is_told_before_the_end(void **state)
 }
 
 static void
+has_heard_three(struct query *query)
+{
+	struct scene *scene = query->userdata;
+
+	assert_int_equal(scene->ears[0].heard, 3);
+}
+
+static void
+question__of_an_earlier_request__is_late_and_no_other_ones(void **state)
+{
+	struct rota_question earlier;
+	struct scene scene;
+
+	scene_open(&scene, state, "ak");
+	for (int i = 0; i < 3; i++) {
+		scene_ask(&scene);
+		circle_spin(scene.ctx);
+		if (i > 0) {
+			assert_true(earlier.id < scene.query.id);
+			assert_int_equal(rota_question_left(&earlier), 0);
+			assert_int_equal(rota_question_answer(&earlier, "x", 1), -ROTA_ELATE);
+			assert_int_equal(rota_gather_cancel(scene.gather, earlier.id), -ENOENT);
+		}
+		earlier = scene.voices[1].question;
+		query_expect(scene.ctx, &scene.query, ROTA_GATHER_TIMED_OUT);
+		assert_int_equal(query_outcome(&scene.query, "two"), ROTA_GATHER_MISSING);
+	}
+	rota_gather_free(scene.gather);
+}
+
+static void
 ask_again(struct query *query)
 {
 	struct scene *scene = query->userdata;
@@ -467,8 +498,11 @@ stop__at_once__ends_all_in_order_and_then_itself(void **state)
 	int stops = 0;
 
 	scene_open(&scene, state, "ka");
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
 		query_make(scene.gather, &queries[i], "t", ROTA_SECOND);
+		queries[i].act = has_heard_three;
+		queries[i].userdata = &scene;
+	}
 	circle_spin(scene.ctx);
 	query_make(scene.gather, &queries[2], "t", ROTA_SECOND);
 	assert_int_equal(rota_question_answer(&scene.voices[0].question, "x", 1), 0);
@@ -846,6 +880,7 @@ main(void)
 		fixture_test_simulated(answers__given_in_an_answer__come_behind_it),
 		fixture_test_simulated(
 			answer__given_before_the_ttl_is_looked_at__is_told_before_the_end),
+		fixture_test_simulated(question__of_an_earlier_request__is_late_and_no_other_ones),
 		fixture_test_simulated(request__made_in_on_done__is_for_the_next_turn),
 		fixture_test_simulated(cancel__at_each_moment__ends_once_behind_the_answers),
 		fixture_test_simulated(stop__at_once__ends_all_in_order_and_then_itself),

@@ -2,9 +2,10 @@
 /*
  * Gathers by chance, from a seed: producers and listeners that come, go, register, deregister,
  * answer, keep, refuse, fail and die, in handlers and outside, while requests are made, cancelled,
- * time out and are stopped, on a clock that jumps. What must hold: each request has exactly one end,
- * with a result for each producer that was registered when it was made; what was answered in time is
- * counted as that, and told to each listener at most once; counts add up, and nothing is left.
+ * time out and are stopped, on a clock that jumps. What must hold: each request has exactly one
+ * end, with a result for each producer that was registered when it was made; what was answered in
+ * time is counted as that, and told to each listener at most once; counts add up, and nothing is
+ * left.
  *
  * And gathers short of memory: the same holds whichever allocation fails, and a steady state
  * allocates nothing.
