@@ -94,36 +94,49 @@ fail_for_memory(struct rota__pool_task *task)
 	task->result.text = "no memory for the result";
 }
 
+/* What it points to, behind each other in one block. Whether there is memory for that. */
+static bool
+copy_result(struct rota__pool_task *task)
+{
+	struct rota_pool_result *result = &task->result;
+	size_t text_len = strlen(result->text);
+	size_t reply_len = task->mapped == NULL ? result->len : 0;
+	char *bytes = rota__malloc(text_len + 1 + result->stderr_len + 1 + reply_len);
+
+	if (bytes == NULL)
+		return false;
+	task->owned = bytes;
+	memcpy(bytes, result->text, text_len + 1);
+	result->text = bytes;
+	bytes += text_len + 1;
+	memcpy(bytes, result->stderr_tail, result->stderr_len);
+	bytes[result->stderr_len] = '\0';
+	result->stderr_tail = bytes;
+	bytes += result->stderr_len + 1;
+	if (task->mapped != NULL)
+		return true;
+	memcpy(bytes, result->bytes, reply_len);
+	result->bytes = bytes;
+	return true;
+}
+
 void
 rota__pool_keep_result(struct rota__pool_task *task)
 {
 	struct rota_pool *pool = task->pool;
 	struct rota_pool_result *result = &task->result;
-	size_t text_len = strlen(result->text);
-	size_t reply_len = task->mapped == NULL ? result->len : 0;
-	char *bytes;
+	size_t copied = task->mapped == NULL ? result->len : 0;
 
 	if (task->is_own)
 		return;
 	task->is_own = true;
-	if (reply_len + text_len + result->stderr_len > 0) {
-		bytes = rota__malloc(reply_len + text_len + 1 + result->stderr_len + 1);
-		if (bytes != NULL) {
-			task->owned = bytes;
-			memcpy(bytes, result->text, text_len + 1);
-			result->text = bytes;
-			bytes += text_len + 1;
-			memcpy(bytes, result->stderr_tail, result->stderr_len);
-			bytes[result->stderr_len] = '\0';
-			result->stderr_tail = bytes;
-			bytes += result->stderr_len + 1;
-			if (task->mapped == NULL) {
-				memcpy(bytes, result->bytes, reply_len);
-				result->bytes = bytes;
-			}
-		} else {
-			fail_for_memory(task);
-		}
+	if (copied == 0 && result->stderr_len == 0 && result->text[0] == '\0') {
+		/* Nothing must point to a packet or a stack that is gone. */
+		result->text = result->stderr_tail = "";
+		if (task->mapped == NULL)
+			result->bytes = "";
+	} else if (!copy_result(task)) {
+		fail_for_memory(task);
 	}
 	pool->kept += result->len;
 	pool->counts.bytes += result->len;

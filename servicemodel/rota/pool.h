@@ -44,8 +44,12 @@ struct rota_pool;
 /* How a task has ended. */
 enum rota_pool_end {
 	ROTA_POOL_DONE,
-	ROTA_POOL_FAILED, /* run_task said so, or no worker is left that could take it (-ECHILD) */
-	ROTA_POOL_KILLED, /* its worker died while it was at it; there was one attempt */
+	/*
+	 * run_task said so; or no worker is left that could take it (-ECHILD); or there is no
+	 * memory or descriptor for what it replied (-ENOMEM), or was sent (the errno)
+	 */
+	ROTA_POOL_FAILED,
+	ROTA_POOL_KILLED,    /* its worker died while it was at it; there was one attempt */
 	ROTA_POOL_TIMED_OUT, /* it took longer than its deadline; its worker was killed */
 	ROTA_POOL_CANCELLED, /* by rota_pool_cancel, or as the pool stopped (-ECANCELED) */
 	ROTA_POOL_POISON,    /* its worker died while it was at it, not for the first time */
@@ -191,7 +195,8 @@ struct rota_pool_task_options {
 	const struct rota_worker_kind *kind;
 	/*
 	 * How long an attempt may take, from when its worker comes to it; then SIGTERM goes to the
-	 * worker's process group, and SIGKILL after options.kill_grace [ROTA_NEVER]
+	 * worker's process group, and SIGKILL after options.kill_grace; a result that still comes
+	 * before its end counts [ROTA_NEVER]
 	 */
 	rota_time deadline;
 	/* How many attempts it has; with more than one it may be done more than once [1] */
@@ -226,7 +231,7 @@ ROTA_API int rota_pool_submit(struct rota_pool *pool, const void *payload, size_
  * options) is NULL. It goes before what is queued for any of them. A process that comes later, in
  * the place of one that died, does not get it, unless it is still to be done. Returns how many
  * tasks there are, whose numbers are *ret_first and the next ones; or an error as rota_pool_submit,
- * then there is none.
+ * or -ENOSPC when there are more workers than options.most_tasks: then there is none.
  */
 ROTA_API int rota_pool_broadcast(struct rota_pool *pool, const void *payload, size_t len,
 	const struct rota_pool_task_options *options, uint64_t *ret_first);
@@ -247,8 +252,8 @@ ROTA_API int rota_pool_cancel(struct rota_pool *pool, uint64_t id);
 /*
  * The next result, blocking, at most timeout (as rota_wait). It is the caller's, to be given back
  * with rota_pool_result_free, before or after the pool. Returns 0; -ENOENT when there is neither a
- * result nor a task; -EINVAL when there is on_result; -ENOMEM when there is not enough to keep it
- * (then it is still the next); -ETIMEDOUT, -ROTA_ESTOPPED, -EDEADLK and so on as rota_wait.
+ * result nor a task; -EINVAL when there is on_result; -ETIMEDOUT, -ROTA_ESTOPPED, -EDEADLK and so
+ * on as rota_wait.
  */
 ROTA_API int rota_pool_next(struct rota_pool *pool, rota_time timeout,
 	struct rota_pool_result **ret_result);

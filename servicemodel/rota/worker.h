@@ -93,7 +93,7 @@ ROTA_API int rota_worker_task_reply(struct rota_worker_task *task, const void *b
 /*
  * Tells the monitors of the pool how far the task is: done of total (0: nobody knows), and a note
  * of at most ROTA_WORKER_NOTE bytes, cut there (NULL: none). It goes out at once, and blocks while
- * the master does not read. Returns 0, or -EPIPE when there is no master any more.
+ * the master does not read. Returns 0; a process that has no master any more ends here.
  */
 ROTA_API int rota_worker_task_progress(struct rota_worker_task *task, uint64_t done, uint64_t total,
 	const char *note);

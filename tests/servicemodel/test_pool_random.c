@@ -18,7 +18,7 @@
 #include "random.h"
 
 #define MOST_TASKS 40
-#define QUICK_RUNS 150
+#define QUICK_RUNS 100
 #define FULL_RUNS 10000
 
 #define CAN(end) (1u << ROTA_POOL_##end)
