@@ -433,8 +433,11 @@ static void
 turn(struct program *program)
 {
 	struct run *run = rota_container_of(program, struct run, program);
+	const size_t left = pool_output_left(&run->output);
 
 	pool_output_flush(&run->output);
+	if (left > 0 && pool_output_left(&run->output) == 0)
+		on_room(run);
 	/* Nobody reads, so there is nothing to go on for. */
 	if (run->output.error < 0 && run->status != PROGRAM_FAILED) {
 		set_status(run, PROGRAM_FAILED);
