@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rpc.h - what the programs of the rows rpc-64 and gather do the same way: a number of calls is kept in flight
- * until enough were made or the time is over. Calls may end in any thread.
+ * rpc.h - what the programs of the rows rpc-64 and gather do the same way: a number of calls is
+ * kept in flight until enough were made or the time is over. Calls may end in any thread.
  */
 #ifndef BENCH_RPC_H
 #define BENCH_RPC_H

@@ -2,10 +2,10 @@
 /*
  * gather.c - one question to all who know something of its topic, from two threads.
  *
- * Four producers know of the weather: `near` answers at once, `far` after 50 ms, `asleep` never, and
- * `away` refuses. A listener prints the answers as they come. The first question is asked by the
- * main thread, and lives for 200 ms; the second by another thread, which posts it to the loop, and
- * waits until the loop says that it is over.
+ * Four producers know of the weather: `near` answers at once, `far` after 50 ms, `asleep` never,
+ * and `away` refuses. A listener prints the answers as they come. The first question is asked by
+ * the main thread, and lives for 200 ms; the second by another thread, which posts it to the loop,
+ * and waits until the loop says that it is over.
  *
  *   gather
  *

@@ -2,20 +2,21 @@
 /*
  * A gather inside: what its files share.
  *
+ *   gather_backing.c   producers with a pool of processes behind them
  *   gather.c           gathers: options, the beginning and the end, stopping, what can be asked
  *   gather_member.c    producers and listeners, as far as they are registered
  *   gather_question.c  questions: what producers do with them
  *   gather_request.c   requests: made, found by id, ended, and given back to the pool
- *   gather_topic.c     topics: checked, matched, and the table of those that somebody registered for
+ *   gather_topic.c     topics: checked, matched, and the table of those that are registered for
  *   gather_turn.c      what is done in turns: asking, telling answers and ends
  *   gather_wait.c      requests that are waited for
  *
  * The program is called back from gather_turn.c only, by the gather's task and by timers, and, when
  * the gather or its context ends, by rota__gather_end_all. Everything else puts what is to be told
- * into a list: an answer into `answers`, a request that is over into `ended`. So no two of these are
- * on the stack at once, but for an end inside a handler; after each call of the program's is_over
- * says whether there was one, and then nothing of the gather may be touched but its memory, which is
- * held.
+ * into a list: an answer into `answers`, a request that is over into `ended`. So no two of these
+ * are on the stack at once, but for an end inside a handler; after each call of the program's
+ * is_over says whether there was one, and then nothing of the gather may be touched but its memory,
+ * which is held.
  *
  * A request that has ended is told when all answers that were given before have been told, and goes
  * back to the pool when on_done has returned.
@@ -66,6 +67,7 @@ struct rota__registration {
 struct rota_gather_producer {
 	struct rota__member member;
 	const struct rota_gather_producer_handlers *handlers;
+	void (*on_freed)(struct rota_gather_producer *producer); /* its backing's; or NULL */
 	struct rota_link open; /* seats: what it was asked and has not settled */
 	char name[ROTA_GATHER_NAME_MOST + 1];
 };
@@ -92,6 +94,7 @@ struct rota__seat {
 	char *kept;
 	size_t kept_len; /* of an answer */
 	size_t kept_room;
+	void *data; /* the program's */
 };
 
 enum rota__gather_state {

@@ -178,10 +178,18 @@ init(struct rota__member *member, struct rota_gather *gather, bool is_producer, 
 	rota__list_append(is_producer ? &gather->producers : &gather->listeners, &member->link);
 }
 
+static struct rota_gather_producer *
+producer_of(struct rota__member *member)
+{
+	return rota_container_of(member, struct rota_gather_producer, member);
+}
+
 static void
 fini(struct rota__member *member)
 {
 	(void)deregister(member, NULL);
+	if (member->is_producer && producer_of(member)->on_freed != NULL)
+		producer_of(member)->on_freed(producer_of(member));
 	/* Also when it was registered for nothing: who goes through members looks again. */
 	member->gather->deregistered++;
 	member->is_freed = true;

@@ -173,3 +173,23 @@ rota_question_topic(const struct rota_question *question)
 
 	return request != NULL ? request->text : NULL;
 }
+
+void
+rota_question_set_data(const struct rota_question *question, void *data)
+{
+	const struct rota__gathering *request = rota__gather_find(question->gather, question->id);
+
+	if (request != NULL && question->index < request->count)
+		request->seats[question->index].data = data;
+}
+
+void *
+rota_question_data(const struct rota_question *question)
+{
+	const struct rota__gathering *request =
+		rota__gather_find_any(question->gather, question->id);
+
+	if (request == NULL || question->index >= request->count)
+		return NULL;
+	return request->seats[question->index].data;
+}

@@ -255,6 +255,7 @@ add_seat(struct rota__gathering *request, struct rota_gather_producer *producer)
 	seat->request = request;
 	seat->producer = producer;
 	seat->state = ROTA__SEAT_WAITS;
+	seat->data = NULL;
 	return 0;
 }
 

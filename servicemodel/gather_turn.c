@@ -4,8 +4,8 @@
  * has requested. See gather.h for what may be on the stack at once.
  *
  * A run of the task asks what was requested before it: requests that are made meanwhile are for the
- * next turn. Answers, of which there are no more than questions, are told as soon as the handler that
- * gave them has returned.
+ * next turn. Answers, of which there are no more than questions, are told as soon as the handler
+ * that gave them has returned.
  */
 #include "gather.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Requests that are waited for: a façade on rota_wait. What has come of one is copied, in one block,
- * when it ends, and is the caller's from then on.
+ * Requests that are waited for: a façade on rota_wait. What has come of one is copied, in one
+ * block, when it ends, and is the caller's from then on.
  */
 #include "gather.h"
 

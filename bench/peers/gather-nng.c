@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * gather-nng.c - surveys over nng's SURVEYOR/RESPONDENT: four respondents that are connected over
- * inproc and answer at once, and two listeners that are told each response. A survey is over when it
- * has four. As its guide has it, a context for each survey under way, at both ends, all asynchronous;
- * messages are used again.
+ * inproc and answer at once, and two listeners that are told each response. A survey is over when
+ * it has four. As its guide has it, a context for each survey under way, at both ends, all
+ * asynchronous; messages are used again.
  *
  * It connects to nobody: --connect is there as for every load.
  */

@@ -10,20 +10,24 @@
  * topics that match is asked once, and a listener with several is told once.
  *
  * Handlers are called in turns only, never inside the call that causes them, with the exception of
- * rota_gather_free and rota_context_free, inside of which the last on_done come. Every call is legal
- * in them, also to free the producer or listener that is called, or the gather. All calls are for
- * the context's own thread; another thread posts (rota_post) what is to call them.
+ * rota_gather_free and rota_context_free, inside of which the last on_done come. Every call is
+ * legal in them, also to free the producer or listener that is called, or the gather. All calls are
+ * for the context's own thread; another thread posts (rota_post) what is to call them.
  *
  * What happens in the middle is settled by these rules:
  *
  *   Asked are the producers that are registered when the request is made. One that registers later
  *   is not, and one that has deregistered before the turn in which it would be asked is not either:
  *   it is missing.
- *   A producer that deregisters is asked nothing more. What it was asked before it may still answer.
- *   One that is freed has given up: what it was asked and has not answered is missing at once.
+ *
+ *   A producer that deregisters is asked nothing more. What it was asked before it may still
+ *   answer. One that is freed has given up: what it was asked and has not answered is missing at
+ *   once.
+ *
  *   An answer is for the listeners that are registered when it is told. Answers are told in the
  *   order in which they were given, and all that were given before its end are told before a
  *   request's on_done.
+ *
  *   A producer settles a question once. What comes later than the request's end is dropped and
  *   counted.
  *
@@ -60,7 +64,9 @@ struct rota_gather_producer;
  */
 ROTA_API int rota_topic_check(const char *text, bool is_pattern, char *why, size_t size);
 
-/* Whether a topic is one that a topic or pattern stands for. Both must be sound. From any thread. */
+/*
+ * Whether a topic is one that a topic or pattern stands for. Both must be sound. From any thread.
+ */
 ROTA_API bool rota_topic_matches(const char *pattern, const char *topic);
 
 /* How it ends */
@@ -151,7 +157,9 @@ struct rota_gather_options {
 	size_t max_bytes;
 	size_t max_producers; /* [1024] */
 	size_t max_listeners; /* [1024] */
-	/* topics and patterns for which producers and listeners are registered, all told [65,536] */
+	/*
+	 * topics and patterns for which producers and listeners are registered, all told [65,536]
+	 */
 	size_t max_topics;
 };
 
@@ -161,17 +169,17 @@ struct rota_gather_options {
 /* clang-format on */
 
 /*
- * Makes a gather. options (NULL: the defaults) are copied. Free it with rota_gather_free. Returns 0;
- * -EINVAL for options that make no sense; -ENOMEM.
+ * Makes a gather. options (NULL: the defaults) are copied. Free it with rota_gather_free. Returns
+ * 0; -EINVAL for options that make no sense; -ENOMEM.
  */
 ROTA_API int rota_gather_new(struct rota_context *ctx, const struct rota_gather_options *options,
 	struct rota_gather **ret_gather);
 
 /*
  * Ends what is under way, in the order in which it was requested: each on_done is called, with the
- * end "stopped", before this returns; no other handler is called any more, and answers that were not
- * told are dropped. Its producers and listeners are freed. Also after its context was freed, which
- * has ended the requests then. gather NULL does nothing.
+ * end "stopped", before this returns; no other handler is called any more, and answers that were
+ * not told are dropped. Its producers and listeners are freed. Also after its context was freed,
+ * which has ended the requests then. gather NULL does nothing.
  */
 ROTA_API void rota_gather_free(struct rota_gather *gather);
 
@@ -180,16 +188,16 @@ typedef void rota_gather_stopped_fn(struct rota_gather *gather, void *userdata);
 /*
  * Stops it: no further request is taken. Those under way go on for grace at most (0: they end now,
  * after the answers that were given are told), and end as "stopped" then. When the last on_done was
- * called, on_stopped (NULL: nobody is told) is called once, in a turn, and not if the gather is freed
- * before. Producers and listeners stay registered. Returns 0; -EALREADY while, or after, it stops;
- * -EINVAL for a negative grace; -ECANCELED without a context; -ENOMEM.
+ * called, on_stopped (NULL: nobody is told) is called once, in a turn, and not if the gather is
+ * freed before. Producers and listeners stay registered. Returns 0; -EALREADY while, or after, it
+ * stops; -EINVAL for a negative grace; -ECANCELED without a context; -ENOMEM.
  */
 ROTA_API int rota_gather_stop(struct rota_gather *gather, rota_time grace,
 	rota_gather_stopped_fn *on_stopped, void *userdata);
 
 /*
- * After on_stopped: takes requests again. Returns 0; -EBUSY while it stops; -EALREADY when it was not
- * stopped; -ECANCELED without a context.
+ * After on_stopped: takes requests again. Returns 0; -EBUSY while it stops; -EALREADY when it was
+ * not stopped; -ECANCELED without a context.
  */
 ROTA_API int rota_gather_start(struct rota_gather *gather);
 
@@ -226,8 +234,8 @@ ROTA_API struct rota_context *rota_gather_context(const struct rota_gather *gath
 /* Producers */
 
 /*
- * What one producer was asked by one request: a value that may be copied and kept for as long as its
- * gather lives, also longer than the request, or the producer. What is in it is the library's.
+ * What one producer was asked by one request: a value that may be copied and kept for as long as
+ * its gather lives, also longer than the request, or the producer. What is in it is the library's.
  */
 struct rota_question {
 	struct rota_gather *gather;
@@ -255,9 +263,9 @@ struct rota_gather_producer_handlers {
 
 /*
  * A producer, which is asked nothing until it is registered. name is copied, for summaries and
- * listeners (NULL: ""). It is the gather's, and ends with it. Returns 0; -EINVAL without on_question
- * or for a name of more than ROTA_GATHER_NAME_MOST bytes; -ROTA_ELIMIT for more than max_producers;
- * -ECANCELED when the gather is being freed; -ENOMEM.
+ * listeners (NULL: ""). It is the gather's, and ends with it. Returns 0; -EINVAL without
+ * on_question or for a name of more than ROTA_GATHER_NAME_MOST bytes; -ROTA_ELIMIT for more than
+ * max_producers; -ECANCELED when the gather is being freed; -ENOMEM.
  */
 ROTA_API int rota_gather_producer_new(struct rota_gather *gather, const char *name,
 	const struct rota_gather_producer_handlers *handlers, void *userdata,
@@ -285,15 +293,16 @@ ROTA_API int rota_gather_producer_deregister(struct rota_gather_producer *produc
 	const char *topic);
 
 /*
- * What stands behind it, a process or a connection, say, has died: all that it was asked and has not
- * settled has died. text (NULL: none) says why. It stays registered.
+ * What stands behind it, a process or a connection, say, has died: all that it was asked and has
+ * not settled has died. text (NULL: none) says why. It stays registered.
  */
 ROTA_API void rota_gather_producer_died(struct rota_gather_producer *producer, const char *text);
 
 /*
- * Answers: len bytes, which are copied. Returns 0, and the question is settled. Otherwise it is not:
- * -ROTA_ELIMIT when max_bytes are kept; -ENOMEM. Or it was before: -EALREADY when it is settled,
- * -ROTA_ELATE when the request has ended, which is counted. In any handler, and between turns.
+ * Answers: len bytes, which are copied. Returns 0, and the question is settled. Otherwise it is
+ * not: -ROTA_ELIMIT when max_bytes are kept; -ENOMEM. Or it was before: -EALREADY when it is
+ * settled, -ROTA_ELATE when the request has ended, which is counted. In any handler, and between
+ * turns.
  */
 ROTA_API int rota_question_answer(const struct rota_question *question, const void *bytes,
 	size_t len);
@@ -301,8 +310,8 @@ ROTA_API int rota_question_answer(const struct rota_question *question, const vo
 /*
  * Settle a question without an answer: refused; failed, with a negative error; died. text (NULL:
  * none) is for the summary, and cut to ROTA_GATHER_TEXT_MOST bytes; without memory for it there is
- * none. Return 0; -EALREADY or -ROTA_ELATE as rota_question_answer; -EINVAL for an error that is not
- * negative.
+ * none. Return 0; -EALREADY or -ROTA_ELATE as rota_question_answer; -EINVAL for an error that is
+ * not negative.
  */
 ROTA_API int rota_question_refuse(const struct rota_question *question, const char *text);
 ROTA_API int rota_question_fail(const struct rota_question *question, int error, const char *text);
@@ -316,6 +325,13 @@ ROTA_API rota_time rota_question_left(const struct rota_question *question);
 
 /* The request's topic, good as long as it has not ended; NULL then. */
 ROTA_API const char *rota_question_topic(const struct rota_question *question);
+
+/*
+ * A pointer of the program's, for on_over, say: NULL at first, and again behind the request's end,
+ * when setting it does nothing.
+ */
+ROTA_API void rota_question_set_data(const struct rota_question *question, void *data);
+ROTA_API void *rota_question_data(const struct rota_question *question);
 
 /* Listeners */
 
@@ -355,9 +371,9 @@ typedef void rota_gather_done_fn(struct rota_gather *gather,
 	const struct rota_gather_summary *summary, void *userdata);
 
 /*
- * Asks the producers of a topic. payload, len bytes, is copied. They are asked in the next turn that
- * comes to its tasks; ttl nanoseconds from now the request ends at the latest, though nobody has
- * answered, or was asked. on_done (NULL: nobody is told) is called once, in a turn; without
+ * Asks the producers of a topic. payload, len bytes, is copied. They are asked in the next turn
+ * that comes to its tasks; ttl nanoseconds from now the request ends at the latest, though nobody
+ * has answered, or was asked. on_done (NULL: nobody is told) is called once, in a turn; without
  * producers in the next one. ret_id (NULL: nobody wants it) is of no other request of the gather,
  * and never 0.
  *
@@ -376,11 +392,11 @@ ROTA_API int rota_gather_request(struct rota_gather *gather, const char *topic, 
 ROTA_API int rota_gather_cancel(struct rota_gather *gather, uint64_t id);
 
 /*
- * Makes a request, waits for its end in turns (rota_wait), and collects all answers, which listeners
- * are told too: the results of *ret_summary have their bytes. It is the caller's, to be given back
- * with rota_gather_summary_free, before or after the gather. Returns 0, however the request has
- * ended; what rota_gather_request returns; -EDEADLK in a handler or hook, and the others of
- * rota_wait, after which the request is cancelled.
+ * Makes a request, waits for its end in turns (rota_wait), and collects all answers, which
+ * listeners are told too: the results of *ret_summary have their bytes. It is the caller's, to be
+ * given back with rota_gather_summary_free, before or after the gather. Returns 0, however the
+ * request has ended; what rota_gather_request returns; -EDEADLK in a handler or hook, and the
+ * others of rota_wait, after which the request is cancelled.
  */
 ROTA_API int rota_gather_request_wait(struct rota_gather *gather, const char *topic,
 	const void *payload, size_t len, rota_time ttl, struct rota_gather_summary **ret_summary);

@@ -12,6 +12,7 @@
 #include <rota/dialog.h>
 #include <rota/framing.h>
 #include <rota/gather.h>
+#include <rota/gather_backing.h>
 #include <rota/handover.h>
 #include <rota/pack.h>
 #include <rota/pool.h>
