@@ -105,10 +105,10 @@ ROTA_API void rota_channel_close(struct rota_channel *channel);
 
 /*
  * Hands out ends of the channel, which must still have both, at "unix:/PATH": to processes of this
- * user and of root, as the kernel says who they are. The path has mode 0600 (0666 for any user), its
- * directory must be one that nobody else can write into; a socket that nobody serves any more is
- * replaced. As long as the binding is there it holds both ends itself, so that nobody is the last;
- * the channel may be freed. It belongs to ctx, and ends with it. Context's thread only.
+ * user and of root, as the kernel says who they are. The path has mode 0600 (0666 for any user),
+ * its directory must be one that nobody else can write into; a socket that nobody serves any more
+ * is replaced. As long as the binding is there it holds both ends itself, so that nobody is the
+ * last; the channel may be freed. It belongs to ctx, and ends with it. Context's thread only.
  *
  * Returns 0; -ROTA_EADDRESS for another address; -EINVAL for unknown flags; -ENOENT when an end was
  * taken; -EADDRINUSE when somebody serves it, or it is no socket; -EPERM for the directory;
@@ -341,8 +341,9 @@ typedef void rota_call_soon_fn(rota_run_fn *run, void *argument, void *userdata)
 /*
  * For foreign main loops that Rota has no graft for: a thread of the library's waits for events,
  * and only that; what call_soon arranges handles them, in the owner's thread. The thread has all
- * signals blocked and has ended when the receiver is closed or rota_receiver_detach returns. What was arranged then may still be run, and must be, as it frees itself.
- * Returns 0; -EALREADY; -EBUSY when it is attached; -EMFILE, -EAGAIN, -ENOMEM.
+ * signals blocked and has ended when the receiver is closed or rota_receiver_detach returns. What
+ * was arranged then may still be run, and must be, as it frees itself. Returns 0; -EALREADY; -EBUSY
+ * when it is attached; -EMFILE, -EAGAIN, -ENOMEM.
  */
 ROTA_API int rota_receiver_handle_in_thread(struct rota_receiver *receiver,
 	rota_call_soon_fn *call_soon, void *userdata);
