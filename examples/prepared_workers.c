@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pool_workers.c - workers that prepare once and then take tasks, each with arguments of its own.
+ * prepared_workers.c - workers that prepare once and then take tasks, each with arguments of its own.
  *
  * Two kinds of workers share a pool. Those that count have made a list of primes in their init, up
  * to the number that is their argument; the one that greets was told in which language. A task says
  * which number is the limit, or whom to greet; the results come in the order of the tasks. One task
  * kills its worker, which is replaced, and prepares again.
  *
- *   pool_workers
+ *   prepared_workers
  *
  * Prints:
  *
@@ -199,6 +199,6 @@ main(void)
 		rota_context_free(ctx);
 	}
 	if (r < 0)
-		fprintf(stderr, "pool_workers: %s\n", rota_strerror(r, text, sizeof text));
+		fprintf(stderr, "prepared_workers: %s\n", rota_strerror(r, text, sizeof text));
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
