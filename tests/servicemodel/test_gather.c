@@ -4,6 +4,7 @@
  * become of a producer and of a request; topics and patterns; the blocking form; stopping.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -318,6 +319,52 @@ request__of_packed_arguments__is_answered_by_packed_values(void **state)
 	assert_string_equal(summary->results[0].text, "want two numbers");
 	rota_gather_summary_free(summary);
 	rota_gather_free(gather);
+}
+
+/* "callable from any thread" */
+
+struct posted {
+	struct rota_post post;
+	struct rota_gather *gather;
+	struct query query;
+	pthread_t loop;
+};
+
+static int
+on_post(struct rota_context *ctx, struct rota_post *post)
+{
+	struct posted *posted = rota_container_of(post, struct posted, post);
+
+	(void)ctx;
+	assert_true(pthread_equal(pthread_self(), posted->loop));
+	assert_int_equal(query_try(posted->gather, &posted->query, "t", ROTA_SECOND), 0);
+	return 0;
+}
+
+static void *
+post_from_here(void *userdata)
+{
+	struct posted *posted = userdata;
+
+	(void)rota_post(rota_gather_context(posted->gather), &posted->post);
+	return NULL;
+}
+
+static void
+request__posted_by_another_thread__is_made_in_the_loop(void **state)
+{
+	struct rota_context *ctx = circle_context(state);
+	struct posted posted = { .gather = circle_open(ctx), .loop = pthread_self() };
+	struct voice voice;
+	pthread_t thread;
+
+	voice_open(posted.gather, &voice, "v", 'a', "t");
+	rota_post_init(&posted.post, on_post);
+	assert_int_equal(pthread_create(&thread, NULL, post_from_here, &posted), 0);
+	query_expect(ctx, &posted.query, ROTA_GATHER_COMPLETE);
+	assert_int_equal(query_outcome(&posted.query, "v"), ROTA_GATHER_ANSWERED);
+	pthread_join(thread, NULL);
+	rota_gather_free(posted.gather);
 }
 
 /* The blocking form */
@@ -651,6 +698,7 @@ main(void)
 		fixture_test_simulated(producer__died__settles_all_that_it_was_asked),
 		fixture_test_simulated(question__asks_others__passes_its_remaining_time_on),
 		fixture_test_simulated(request__of_packed_arguments__is_answered_by_packed_values),
+		fixture_test(request__posted_by_another_thread__is_made_in_the_loop),
 		fixture_test_simulated(wait__for_all__collects_their_answers),
 		fixture_test_simulated(wait__in_a_turn__is_refused),
 		fixture_test_simulated(wait__context_is_stopped__cancels_the_request),

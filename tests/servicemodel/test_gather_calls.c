@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "circle.h"
 #include "faulty_allocator.h"
@@ -710,6 +712,28 @@ context__ends_and_on_done_frees_the_gather__tells_the_others_too(void **state)
 	fixture_open(fixture, FIXTURE_SIMULATED);
 }
 
+static void
+request__in_a_forked_child__goes_on_in_both(void **state)
+{
+	struct scene scene;
+	int status = 0;
+	pid_t pid;
+
+	scene_open(&scene, state, "al");
+	scene_ask(&scene);
+	circle_spin(scene.ctx);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0 && rota_context_forked(scene.ctx, 0) < 0)
+		exit_child(2);
+	query_expect(scene.ctx, &scene.query, ROTA_GATHER_COMPLETE);
+	if (pid == 0)
+		exit_child(scene.query.done == 1 ? 0 : 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	rota_gather_free(scene.gather);
+}
+
 /* Many, and limits */
 
 #define MANY 10000
@@ -889,6 +913,7 @@ main(void)
 		fixture_test_simulated(context__ends__tells_every_request_before_it_returns),
 		fixture_test_simulated(
 			context__ends_and_on_done_frees_the_gather__tells_the_others_too),
+		fixture_test(request__in_a_forked_child__goes_on_in_both),
 		fixture_test_simulated(requests__ten_thousand_at_once__each_ends_by_itself),
 		fixture_test_simulated(limits__each_reached__refuse_and_count),
 		fixture_test_simulated(arguments__that_make_no_sense__are_refused),
