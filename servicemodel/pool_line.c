@@ -177,9 +177,11 @@ send_line(struct rota__pool_worker *worker)
 		if (is_first)
 			rota__pool_began(worker);
 	}
-	/* Nobody at the other end: what is behind it in its socket will tell. */
 	if (rota_target_is_started(&worker->socket))
 		want(worker, worker->unsent > 0 && r != -EPIPE);
+	/* There is nobody at the other end any more, or soon will not be. */
+	if (r == -EPIPE)
+		rota__pool_expect_end(worker);
 }
 
 static bool
@@ -447,7 +449,8 @@ read_one(struct rota__pool_worker *worker)
 
 	pool->receiver.fd = worker->socket.fd;
 	r = rota__packet_receive(&pool->receiver, &packet);
-	if (r == -EAGAIN)
+	/* For want of memory it is said again later. */
+	if (r == -EAGAIN || r == -ENOMEM || r == -ENOBUFS)
 		return 0;
 	if (r == -ROTA_ELOST || r == -EMSGSIZE) {
 		r = lose_reply(worker, r == -EMSGSIZE ? r : -ENOMEM);

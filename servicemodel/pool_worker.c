@@ -16,11 +16,15 @@
 #define CHUNK 16384
 #define LAST_CHUNKS 16
 
-static void
+/* To the process alone where it could not be made a group. Whether there is one. */
+static bool
 send_signal(const struct rota__pool_worker *worker, int number)
 {
-	if (worker->pid != 0 && !worker->is_reaped)
-		(void)worker->pool->sys->kill(-worker->pid, number);
+	const struct rota_sys_ops *sys = worker->pool->sys;
+
+	if (worker->pid == 0 || worker->is_reaped)
+		return false;
+	return sys->kill(-worker->pid, number) == 0 || sys->kill(worker->pid, number) == 0;
 }
 
 /* No further task is begun, where the process knows of this. */
@@ -43,7 +47,7 @@ rota__pool_kill(struct rota__pool_worker *worker, enum rota_pool_cause cause)
 	forbid(worker);
 	if (worker->pool->ctx != NULL)
 		(void)rota_timer_start(worker->pool->ctx, &worker->timer, ROTA_NEVER);
-	send_signal(worker, SIGKILL);
+	(void)send_signal(worker, SIGKILL);
 }
 
 void
@@ -58,9 +62,9 @@ rota__pool_condemn(struct rota__pool_worker *worker, enum rota_pool_cause cause)
 	worker->condemned_for =
 		rota__pool_at(worker) != NULL ? rota__pool_at(worker)->result.id : 0;
 	forbid(worker);
-	send_signal(worker, SIGTERM);
+	(void)send_signal(worker, SIGTERM);
 	/* One that is stopped has to go on to notice. */
-	send_signal(worker, SIGCONT);
+	(void)send_signal(worker, SIGCONT);
 	(void)rota_timer_start(pool->ctx, &worker->timer,
 		cause == ROTA_POOL_STOPPED ? ROTA_NEVER : pool->options.kill_grace);
 }
@@ -274,7 +278,7 @@ rota__pool_destroy_process(struct rota__pool_worker *worker)
 	pid_t r = 0;
 
 	if (worker->pid != 0 && !worker->is_reaped) {
-		int options = sys->kill(-worker->pid, SIGKILL) < 0 ? WNOHANG : 0;
+		int options = send_signal(worker, SIGKILL) ? 0 : WNOHANG;
 
 		do
 			r = sys->wait4(worker->pid, &status, options, &usage);

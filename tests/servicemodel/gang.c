@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "faulty_allocator.h"
 #include "faulty_sys.h"
 #include "../reactor/pidfd.h"
 
@@ -34,6 +35,7 @@ gang_worker_init(struct rota_worker *worker, const void *arguments, size_t len, 
 	(void)userdata;
 	/* A fault is the master's; and cmocka's handlers would go on with the next test. */
 	faulty_sys_reset();
+	faulty_allocator_reset();
 	for (int number = 1; number < SIGRTMIN; number++) {
 		if (number != SIGPIPE)
 			(void)signal(number, SIG_DFL);
@@ -463,6 +465,16 @@ make(struct rota_context *ctx, struct gang *gang, const struct rota_pool_handler
 	assert_int_equal(rota_pool_add_monitor(gang->pool, &monitor, gang), 0);
 	for (int i = 0; i < workers; i++)
 		gang_add(gang, &gang_kind, "");
+}
+
+int
+gang_try(struct rota_context *ctx, struct gang *gang, int workers)
+{
+	int r = rota_pool_new(ctx, &gang->options, &handlers, gang, &gang->pool);
+
+	for (int i = 0; i < workers && r >= 0; i++)
+		r = rota_pool_add_worker(gang->pool, &gang_kind, "", 0, NULL);
+	return r;
 }
 
 void

@@ -85,6 +85,8 @@ struct gang {
 
 /* Where there is no pidfd_open the test is skipped. */
 void gang_init(struct gang *gang);
+/* The same, which may fail: then gang->pool may be there or not. */
+int gang_try(struct rota_context *ctx, struct gang *gang, int workers);
 /* Makes the pool, with so many workers; and waits until they are ready. */
 void gang_start(struct rota_context *ctx, struct gang *gang, int workers);
 void gang_open(struct rota_context *ctx, struct gang *gang, int workers);

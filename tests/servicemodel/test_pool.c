@@ -11,6 +11,7 @@
 
 #include <rota/errors.h>
 
+#include "faulty_allocator.h"
 #include "gang.h"
 
 static void
@@ -654,5 +655,6 @@ main(void)
 		gang_test(options__without_sense__are_refused),
 	};
 
+	faulty_allocator_install();
 	return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@
 
 #include <rota/errors.h>
 
+#include "faulty_allocator.h"
 #include "faulty_sys.h"
 #include "gang.h"
 
@@ -220,6 +221,30 @@ deadline__of_one_in_a_line__costs_no_other(void **state)
 	assert_int_equal(gang_result(&gang, 3)->result.end, ROTA_POOL_DONE);
 	assert_int_equal(gang_result(&gang, 4)->result.end, ROTA_POOL_DONE);
 	assert_int_equal(gang_result(&gang, 4)->result.attempts, 1);
+	gang_close(ctx, &gang);
+}
+
+/* One that ends its task in the grace begins no other, which would be killed with it. */
+static void
+deadline__in_the_grace__nothing_else_is_begun(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct rota_pool_task_options options = gang_task();
+	struct gang gang;
+
+	gang_init(&gang);
+	gang.options.credit = 8;
+	gang_open(ctx, &gang, 1);
+	options.deadline = 10 * ROTA_MILLISECOND;
+	gang_submit_with(&gang, "late", &options);
+	gang_submit(&gang, "late");
+	wait_for_size(ctx, &gang.stderr_len, 2);
+	assert_int_equal(gang.deaths, 1);
+	assert_int_equal(gang_result(&gang, 1)->result.end, ROTA_POOL_DONE);
+	assert_int_equal(gang.attached, 3);
+	assert_int_equal(rota_pool_cancel(gang.pool, 2), ROTA_POOL_WAS_RUNNING);
+	gang_wait(ctx, &gang, 2);
+	assert_int_equal(gang.told[1].result.attempts, 1);
 	gang_close(ctx, &gang);
 }
 
@@ -493,6 +518,7 @@ main(void)
 		gang_test(worker__dead__what_it_has_started_ends),
 		gang_test(deadline__passed__ends_the_group),
 		gang_test(deadline__of_one_in_a_line__costs_no_other),
+		gang_test(deadline__in_the_grace__nothing_else_is_begun),
 		gang_test(attempts__of_a_death__are_used_up),
 		gang_test(attempts__of_failures_and_timeouts__if_asked_for),
 		gang_test(crash_loop__of_one__is_not_fed),
@@ -506,5 +532,6 @@ main(void)
 		gang_test(task__sent_to_the_dead__goes_to_the_next),
 	};
 
+	faulty_allocator_install();
 	return cmocka_run_group_tests_name("pool deaths", tests, NULL, NULL);
 }

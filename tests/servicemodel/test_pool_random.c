@@ -13,6 +13,7 @@
 
 #include <rota/errors.h>
 
+#include "faulty_allocator.h"
 #include "faulty_sys.h"
 #include "gang.h"
 #include "random.h"
@@ -253,5 +254,6 @@ main(void)
 		cmocka_unit_test(pool__in_chaos__every_task_ends_once),
 	};
 
+	faulty_allocator_install();
 	return cmocka_run_group_tests_name("pool random", tests, NULL, NULL);
 }

@@ -16,6 +16,7 @@
 #include <rota/errors.h>
 #include <rota/signals.h>
 
+#include "faulty_allocator.h"
 #include "gang.h"
 
 static void
@@ -365,5 +366,6 @@ main(int argc, char **argv)
 	if (status != -ENOTCONN)
 		return status;
 	own_path = argv[0];
+	faulty_allocator_install();
 	return cmocka_run_group_tests_name("pool stops", tests, NULL, NULL);
 }
