@@ -21,8 +21,6 @@
 
 #define URL "inproc://gather"
 #define TTL 10000 /* ms */
-/* Surveys that wait for a respondent; with less than --depth some would be thrown away. */
-#define SEND_BUFFER 4096
 
 static void
 need(int r, const char *what)
@@ -191,7 +189,6 @@ main(int argc, char **argv)
 
 	rpc_init(&bench.rpc, argc, argv);
 	need(nng_surveyor0_open(&socket), "nng_surveyor0_open");
-	need(nng_socket_set_int(socket, NNG_OPT_SENDBUF, SEND_BUFFER), "NNG_OPT_SENDBUF");
 	need(nng_listen(socket, URL, NULL, 0), "nng_listen");
 	for (i = 0; i < GATHER_PRODUCERS; i++)
 		respond(bench.rpc.options.depth);
