@@ -102,15 +102,19 @@ leave_context(struct rota_pool *pool)
 		rota__pool_destroy_process(pool->workers[i]);
 	pool->stage = ROTA_POOL_IS_OVER;
 	rota__pool_end_queued(pool, NULL, ROTA_POOL_CANCELLED, -ECANCELED);
-	for (unsigned i = 0; i < pool->workers_count; i++)
+	for (unsigned i = 0; i < pool->workers_count; i++) {
+		pool->workers[i]->unsent = 0;
 		while ((link = rota__list_pop(&pool->workers[i]->line)) != NULL) {
 			const struct rota_pool_result result = {
 				.end = ROTA_POOL_CANCELLED,
 				.text = "the pool was freed",
 			};
 
+			pool->workers[i]->line_count--;
+			pool->counts.running--;
 			rota__pool_end_task(rota__pool_task_of(link), &result);
 		}
+	}
 	for (unsigned i = 0; i < pool->workers_count; i++)
 		rota_timer_stop(ctx, &pool->workers[i]->timer);
 	rota_timer_stop(ctx, &pool->stop_timer);
@@ -204,6 +208,9 @@ rota_pool_free(struct rota_pool *pool)
 	if (pool == NULL || pool->is_freed || pool->is_copy)
 		return;
 	rota__pool_hold(pool);
+	/* In a handler that is called because the context is being freed, the other results come. */
+	if (pool->is_leaving && pool->ctx != NULL)
+		(void)rota__pool_tell_ended(pool);
 	leave_context(pool);
 	pool->is_freed = true;
 	(void)rota__pool_let_go(pool);

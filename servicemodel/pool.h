@@ -112,7 +112,8 @@ struct rota__pool_worker {
 	pid_t last_pid;
 	bool is_reaped;
 	bool was_ready;
-	bool is_told; /* to end */
+	bool is_spare; /* no process, as nothing was left to do when the last one ended */
+	bool is_told;  /* to end */
 	bool is_condemned;
 	uint64_t condemned_for; /* the task that it was at then; 0: none */
 	bool is_timed;          /* the timer is a deadline */
@@ -285,6 +286,8 @@ void rota__pool_tell_end(struct rota__pool_worker *worker, enum rota_pool_cause 
 void rota__pool_began(struct rota__pool_worker *worker);
 /* If that was cancelled, it is condemned. */
 void rota__pool_look_cancelled(struct rota__pool_worker *worker);
+/* A task of its line was cancelled: it is condemned as soon as it is at that. */
+void rota__pool_cancel_at(struct rota__pool_worker *worker, const struct rota__pool_task *task);
 /* Keeps the tail of what is there. False when the pool was freed. */
 bool rota__pool_drain_stderr(struct rota__pool_worker *worker, bool to_the_end);
 /* Nothing more comes from it; it is killed if it does not end by itself. */
@@ -300,6 +303,9 @@ extern const struct rota_target_ops rota__pool_errors_ops;
 int rota__pool_spawn(struct rota__pool_worker *worker);
 
 /* pool_death.c */
+
+/* While the pool finishes: places that were left empty are needed after all. */
+void rota__pool_fill_spares(struct rota_pool *pool);
 void rota__pool_start_again(struct rota__pool_worker *worker);
 int rota__pool_on_child(struct rota_context *ctx, struct rota_child *child,
 	const struct rota_child_end *end, void *userdata);

@@ -72,10 +72,25 @@ decide(struct rota__pool_worker *worker, bool is_crash)
 	}
 	if (is_crash)
 		wait = rota__respawn_wait(&worker->respawn, &rules);
-	if (!is_needed(worker))
+	worker->is_spare = !is_needed(worker);
+	if (worker->is_spare)
 		wait = ROTA_NEVER;
 	(void)rota_timer_start(pool->ctx, &worker->timer, wait);
 	return wait;
+}
+
+/* What others have left, who may be given up themselves, must not wait for nobody. */
+void
+rota__pool_fill_spares(struct rota_pool *pool)
+{
+	for (unsigned i = 0; i < pool->workers_count; i++) {
+		struct rota__pool_worker *worker = pool->workers[i];
+
+		if (!worker->is_spare || worker->state != ROTA_POOL_EMPTY || !is_needed(worker))
+			continue;
+		worker->is_spare = false;
+		(void)rota_timer_start(pool->ctx, &worker->timer, 0);
+	}
 }
 
 static const char *
@@ -359,7 +374,8 @@ rota__pool_start_again(struct rota__pool_worker *worker)
 {
 	int r;
 
-	if (!is_needed(worker))
+	worker->is_spare = !is_needed(worker);
+	if (worker->is_spare)
 		return;
 	r = rota__pool_spawn(worker);
 	if (r < 0)

@@ -30,7 +30,7 @@ rota__pool_see_worker(const struct rota__pool_worker *worker, struct rota_pool_w
 		.index = worker->index,
 		.kind = worker->kind->kind,
 		.state = worker->state,
-		.pid = worker->is_reaped ? worker->last_pid : worker->pid,
+		.pid = worker->pid,
 		.processes = worker->processes,
 		.tasks = worker->tasks,
 		.line = worker->line_count,

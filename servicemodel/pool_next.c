@@ -30,6 +30,9 @@ rota_pool_next(struct rota_pool *pool, rota_time timeout, struct rota_pool_resul
 		return -EINVAL;
 	if (pool->ctx == NULL)
 		return -ENOENT;
+	/* In a handler that rota_pool_free calls outside of turns. */
+	if (pool->is_leaving)
+		return -EDEADLK;
 	rota__pool_hold(pool);
 	r = rota_wait(pool->ctx, has_result, pool, timeout);
 	if (!rota__pool_let_go(pool))

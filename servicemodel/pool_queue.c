@@ -140,7 +140,6 @@ end_all(struct rota_link *queue, enum rota_pool_end end, int error)
 	while (!rota__list_is_empty(queue)) {
 		struct rota__pool_task *task = rota__pool_task_of(queue->next);
 
-		task->pool->report.cancelled += end == ROTA_POOL_CANCELLED;
 		rota__pool_dequeue(task);
 		rota__pool_end_task(task, &result);
 	}

@@ -67,6 +67,8 @@ rota__pool_end_task(struct rota__pool_task *task, const struct rota_pool_result 
 	rota__pool_forget(task);
 	pool->counts.bytes -= task->len;
 	++*count_of(pool, task->result.end);
+	if (pool->stage != ROTA_POOL_RUNS && task->result.end == ROTA_POOL_CANCELLED)
+		pool->report.cancelled++;
 	if (!rota__link_is_listed(&task->order))
 		rota__list_append(&pool->ended, &task->link);
 }

@@ -87,6 +87,8 @@ rota__pool_look_stopped(struct rota_pool *pool)
 {
 	if (pool->stage == ROTA_POOL_RUNS || pool->stage == ROTA_POOL_IS_OVER)
 		return true;
+	if (pool->stage == ROTA_POOL_FINISHES && pool->counts.queued > 0)
+		rota__pool_fill_spares(pool);
 	if (pool->counts.queued > 0 || pool->counts.running > 0)
 		return true;
 	tell_end_to_all(pool);

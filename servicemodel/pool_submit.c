@@ -345,6 +345,6 @@ rota_pool_cancel(struct rota_pool *pool, uint64_t id)
 		rota__pool_call_later(pool);
 		return ROTA_POOL_WAS_QUEUED;
 	}
-	rota__pool_look_cancelled(task->worker);
+	rota__pool_cancel_at(task->worker, task);
 	return ROTA_POOL_WAS_RUNNING;
 }

@@ -29,7 +29,7 @@ enum rota__pool_word {
 	ROTA__POOL_PROGRESS, /* the task's number, a of b are done; a note */
 };
 
-/* Of a task: what was done before it goes out before it is begun. */
+/* Of a task: what was done before it goes out before it is begun, and its result at once. */
 #define ROTA__POOL_HURRY 1u
 
 struct rota__pool_head {
@@ -51,13 +51,14 @@ rota__pool_filled(size_t size)
 
 /*
  * What a worker that was forked shares with its master: which task it has begun, whether it is to
- * begin no more, and the results that it has not sent, so that they do not die with it. The master
+ * begin no more, or to gather no more, and the results that it has not sent, so that they do not die with it. The master
  * believes no more of it than of what comes by the socket.
  */
 struct rota__pool_shared {
 	_Atomic uint64_t begun;
 	_Atomic uint32_t is_stopped;
-	_Atomic uint32_t used; /* of bytes */
+	_Atomic uint32_t is_hurried; /* nothing is gathered any more */
+	_Atomic uint32_t used;       /* of bytes */
 	unsigned char bytes[ROTA__PACKET_MOST];
 };
 

@@ -16,7 +16,10 @@
 #define CHUNK 16384
 #define LAST_CHUNKS 16
 
-/* To the process alone where it could not be made a group. Whether there is one. */
+/*
+ * To the group, and SIGKILL to the process as well, which may have left it; to the process alone
+ * where it could not be made a group. Whether there is one.
+ */
 static bool
 send_signal(const struct rota__pool_worker *worker, int number)
 {
@@ -24,7 +27,9 @@ send_signal(const struct rota__pool_worker *worker, int number)
 
 	if (worker->pid == 0 || worker->is_reaped)
 		return false;
-	return sys->kill(-worker->pid, number) == 0 || sys->kill(worker->pid, number) == 0;
+	if (sys->kill(-worker->pid, number) == 0 && number != SIGKILL)
+		return true;
+	return sys->kill(worker->pid, number) == 0;
 }
 
 /* No further task is begun, where the process knows of this. */
@@ -106,6 +111,18 @@ rota__pool_look_cancelled(struct rota__pool_worker *worker)
 	const struct rota__pool_task *task = rota__pool_at(worker);
 
 	if (task != NULL && task->is_cancelled && worker->state == ROTA_POOL_BUSY)
+		rota__pool_condemn(worker, ROTA_POOL_CANCELLER);
+}
+
+void
+rota__pool_cancel_at(struct rota__pool_worker *worker, const struct rota__pool_task *task)
+{
+	rota__pool_look_cancelled(worker);
+	if (worker->shared == NULL || worker->state != ROTA_POOL_BUSY)
+		return;
+	/* What it has done before may be gathered still: it is at a later one than is known. */
+	atomic_store(&worker->shared->is_hurried, 1);
+	if (atomic_load(&worker->shared->begun) == task->result.id)
 		rota__pool_condemn(worker, ROTA_POOL_CANCELLER);
 }
 

@@ -164,11 +164,15 @@ run_task(struct rota_worker *worker, const struct rota__pool_record *record, boo
 	struct rota__pool_head head = { .word = ROTA__POOL_REPLY, .id = task.id };
 	/* Of one that is the last what comes of it goes out anyway. */
 	rota_time begun = is_last ? 0 : clock_now();
+	bool is_hurried = (record->head.b & ROTA__POOL_HURRY) != 0;
 	int r;
 
-	if ((record->head.b & ROTA__POOL_HURRY) != 0)
+	if (is_hurried)
 		flush(worker);
 	atomic_store(&worker->shared->begun, task.id);
+	/* In this order: either the master sees what was begun, or this that there is a hurry. */
+	if (atomic_load(&worker->shared->is_hurried) != 0)
+		flush(worker);
 	r = worker->ops->run_task(worker, &task, record->body, record->head.size, worker->userdata);
 	head.size = (uint32_t)task.len;
 	if (r < 0)
@@ -176,7 +180,8 @@ run_task(struct rota_worker *worker, const struct rota__pool_record *record, boo
 	else
 		gather(worker, &head, task.reply);
 	rota__free(task.reply);
-	if (is_last || !worker->is_forked || clock_now() - begun > NO_TIME)
+	/* The master is not to take a deadline for that of the next one. */
+	if (is_last || is_hurried || !worker->is_forked || clock_now() - begun > NO_TIME)
 		flush(worker);
 }
 

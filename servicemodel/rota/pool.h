@@ -119,7 +119,8 @@ struct rota_pool_options {
 	 * How many tasks a worker is given at once. With 1 each goes to the first worker that is
 	 * free. With more a worker does not wait for the master between tasks, and what is there
 	 * travels several in a packet, also results of tasks that took no time; but a task waits
-	 * behind those before it while other workers may be free [1]
+	 * behind those before it while other workers may be free, and a result that took no time
+	 * may come only with that of a task behind it, but for one with a deadline [1]
 	 */
 	unsigned credit;
 	uint64_t tasks_per_worker; /* after so many a process is replaced; 0: never [0] */
@@ -230,8 +231,8 @@ ROTA_API int rota_pool_submit(struct rota_pool *pool, const void *payload, size_
  * Submits a task for each worker, one result each: those of options->kind, or all when that (or
  * options) is NULL. It goes before what is queued for any of them. A process that comes later, in
  * the place of one that died, does not get it, unless it is still to be done. Returns how many
- * tasks there are, whose numbers are *ret_first and the next ones; or an error as rota_pool_submit,
- * or -ENOSPC when there are more workers than options.most_tasks: then there is none.
+ * tasks there are, whose numbers are *ret_first and the next ones; -ENOSPC when they are more than
+ * options.most_tasks; or an error as rota_pool_submit, then there is none.
  */
 ROTA_API int rota_pool_broadcast(struct rota_pool *pool, const void *payload, size_t len,
 	const struct rota_pool_task_options *options, uint64_t *ret_first);
@@ -251,9 +252,9 @@ ROTA_API int rota_pool_cancel(struct rota_pool *pool, uint64_t id);
 
 /*
  * The next result, blocking, at most timeout (as rota_wait). It is the caller's, to be given back
- * with rota_pool_result_free, before or after the pool. Returns 0; -ENOENT when there is neither a
- * result nor a task; -EINVAL when there is on_result; -ETIMEDOUT, -ROTA_ESTOPPED, -EDEADLK and so
- * on as rota_wait.
+ * with rota_pool_result_free, before or after the pool. A task whose result there is no memory to
+ * keep has failed with -ENOMEM. Returns 0; -ENOENT when there is neither a result nor a task;
+ * -EINVAL when there is on_result; -ETIMEDOUT, -ROTA_ESTOPPED, -EDEADLK and so on as rota_wait.
  */
 ROTA_API int rota_pool_next(struct rota_pool *pool, rota_time timeout,
 	struct rota_pool_result **ret_result);
@@ -291,7 +292,7 @@ struct rota_pool_report {
 	size_t ended;     /* processes that ended with status 0 */
 	size_t failed;    /* otherwise, not killed by the last stage */
 	size_t killed;    /* by the last stage */
-	size_t cancelled; /* tasks */
+	size_t cancelled; /* tasks that have ended so since, at a worker or not */
 };
 
 typedef void rota_pool_stopped_fn(struct rota_pool *pool, const struct rota_pool_report *report,

@@ -24,6 +24,8 @@
 
 /* In a worker */
 
+static bool has_word(const char *text, const char *word, const char **ret_rest);
+
 static char own_arguments[GANG_TEXT];
 static int inits;
 static volatile sig_atomic_t terminated;
@@ -31,6 +33,8 @@ static volatile sig_atomic_t terminated;
 static int
 gang_worker_init(struct rota_worker *worker, const void *arguments, size_t len, void *userdata)
 {
+	const char *path;
+
 	(void)worker;
 	(void)userdata;
 	/* A fault is the master's; and cmocka's handlers would go on with the next test. */
@@ -47,6 +51,9 @@ gang_worker_init(struct rota_worker *worker, const void *arguments, size_t len, 
 		exit_child(9);
 	if (strcmp(own_arguments, "refuse") == 0)
 		return -EINVAL;
+	if (has_word(own_arguments, "once", &path) &&
+		open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600) < 0)
+		exit_child(9);
 	while (strcmp(own_arguments, "hang") == 0)
 		pause();
 	return 0;
@@ -161,6 +168,30 @@ die_once(const char *path)
 		(void)raise(SIGKILL);
 }
 
+/* Pauses unless there is such a file, which it makes. */
+static void
+pause_once(const char *path)
+{
+	int fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0600);
+
+	if (fd < 0)
+		return;
+	fputs(".", stderr);
+	for (;;)
+		pause();
+}
+
+/* In its master's group nobody finds it by its own. */
+static void
+go_astray(void)
+{
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)setpgid(0, getpgid(getppid()));
+	fputs(".", stderr);
+	for (;;)
+		pause();
+}
+
 /* What should not be there is told. */
 static void
 look(struct rota_worker_task *task)
@@ -218,6 +249,12 @@ misbehave(const char *text)
 	end_process(text);
 	if (has_word(text, "late", &rest))
 		wait_for_term();
+	else if (has_word(text, "nap", &rest))
+		(void)poll(NULL, 0, atoi(rest));
+	else if (has_word(text, "pause-once", &rest))
+		pause_once(rest);
+	else if (has_word(text, "stray", &rest))
+		go_astray();
 	else if (has_word(text, "close", &rest))
 		(void)syscall(SYS_close_range, 0, ~0u, 0);
 	else if (has_word(text, "garbage", &rest))

@@ -14,8 +14,8 @@
 #define GANG_TEXT 128
 
 /*
- * Of those that fork. A worker's arguments are told by "arguments", but for "die", "refuse" and
- * "hang", which its init does. In tasks:
+ * Of those that fork. A worker's arguments are told by "arguments", but for "die", "refuse",
+ * "hang" and "once PATH" (dies if there is such a file, which it makes), which its init does. In tasks:
  *   echo TEXT      replies that
  *   big N          replies N bytes
  *   sum            replies the length and a checksum of the whole payload
@@ -26,6 +26,9 @@
  *   stderr TEXT    writes that there, and replies it
  *   kill N, exit N, abort, oom: its process ends so
  *   die-once PATH  is killed unless there is such a file, which it makes
+ *   nap N          takes N milliseconds
+ *   pause-once PATH  pauses unless there is such a file, which it makes
+ *   stray          ignores SIGTERM, leaves its process group, and pauses
  *   spin, pause    write a dot to standard error, and never return; patient: the same, and
  *                  SIGTERM is ignored
  *   stop           stops its own process

@@ -117,7 +117,7 @@ stop__in_its_time__goes_from_stage_to_stage(void **state)
 	stop(&gang, 20 * ROTA_MILLISECOND, 40 * ROTA_MILLISECOND);
 	wait_for(ctx, &gang.stopped, 1);
 	assert_int_equal(gang.results, 8);
-	assert_int_equal(gang.report.cancelled, 5);
+	assert_int_equal(gang.report.cancelled, 7);
 	assert_int_equal(gang.ends[ROTA_POOL_CANCELLED], 7);
 	/* That one was asked, and has finished. */
 	assert_int_equal(gang_result(&gang, 3)->result.end, ROTA_POOL_DONE);
