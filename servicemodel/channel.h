@@ -64,6 +64,7 @@ struct rota_sender {
 
 	enum rota_when_full when_full;
 	rota_time timeout;
+	rota_time deadline; /* of the call that waits, once it does; 0: none does */
 
 	struct rota_buffer batch; /* the packet that waits; empty, or its first byte and events */
 	struct rota_buffer held;  /* the one packet whose fire waits for room */
@@ -187,10 +188,16 @@ void rota__receiver_tell_end(struct rota_receiver *receiver);
 
 /* receiver_attach.c */
 
+/* Something is left to do without the kernel saying so: a turn of the context does it. */
+void rota__receiver_go_on_later(struct rota_receiver *receiver);
+
 /* Takes turns until so many events were handled (0: until the end). 0 or a negative error. */
 int rota__receiver_take_turns(struct rota_receiver *receiver, unsigned events, rota_time timeout);
 
 /* receiver_thread.c */
+
+/* Has the rest of a packet handled, of which the thread cannot know. */
+void rota__receiver_rouse_thread(struct rota_receiver *receiver);
 void rota__receiver_stop_thread(struct rota_receiver *receiver);
 
 /* Of the clock without a context: now, and what is left until a deadline. */

@@ -16,6 +16,7 @@
 
 #include <rota/context.h>
 #include <rota/errors.h>
+#include <rota/timer.h>
 
 #include "allocator.h"
 #include "handover.h"
@@ -26,6 +27,8 @@
 #define MOST_ANSWERS 16
 /* Before the next try, when the backlog was full. */
 #define PAUSE (10 * ROTA_MILLISECOND)
+/* In which nobody is accepted, for want of descriptors or memory. */
+#define SHORTAGE_PAUSE (100 * ROTA_MILLISECOND)
 
 #define BIND_FLAGS ROTA_CHANNEL_ANY_USER
 #define ENDS (ROTA_CHANNEL_SENDER | ROTA_CHANNEL_RECEIVER)
@@ -34,6 +37,8 @@ struct rota_channel_binding {
 	struct rota_context *ctx; /* NULL: it has ended */
 	const struct rota_sys_ops *sys;
 	struct rota_target target;
+	/* Always running, so that it cannot fail to start: until a pause is over. */
+	struct rota_timer timer;
 	struct rota__follower follower;
 	struct rota__handover_path path;
 	pid_t pid; /* whose path it is */
@@ -92,6 +97,43 @@ answer(struct rota_channel_binding *binding, int fd)
 	(void)binding->sys->sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+/* The timer is periodic, so that it runs in its own handler, too. */
+static void
+set_timer(struct rota_channel_binding *binding, rota_time delay)
+{
+	(void)rota_timer_start_fixed_delay(binding->ctx, &binding->timer, delay, ROTA_NEVER);
+}
+
+/* Whoever connects waits. What is not watched any more is watched again behind the pause. */
+static void
+pause_accepting(struct rota_channel_binding *binding)
+{
+	if (rota_target_is_started(&binding->target))
+		(void)rota_target_set_interest(binding->ctx, &binding->target, 0);
+	set_timer(binding, SHORTAGE_PAUSE);
+}
+
+static int
+on_time(struct rota_context *ctx, struct rota_timer *timer)
+{
+	struct rota_channel_binding *binding =
+		rota_container_of(timer, struct rota_channel_binding, timer);
+	int r;
+
+	if (rota_target_is_started(&binding->target))
+		r = rota_target_set_interest(ctx, &binding->target, ROTA_READABLE);
+	else
+		r = rota_target_start(ctx, &binding->target, ROTA_READABLE);
+	set_timer(binding, r < 0 ? SHORTAGE_PAUSE : ROTA_NEVER);
+	return 0;
+}
+
+static bool
+is_nothing(int error)
+{
+	return error == EAGAIN || error == EINTR || error == ECONNABORTED;
+}
+
 static int
 on_ready(struct rota_context *ctx, struct rota_target *target, unsigned events)
 {
@@ -99,11 +141,15 @@ on_ready(struct rota_context *ctx, struct rota_target *target, unsigned events)
 		rota_container_of(target, struct rota_channel_binding, target);
 
 	(void)ctx;
-	if ((events & ROTA_LOST) != 0)
+	if ((events & ROTA_LOST) != 0) {
+		pause_accepting(binding);
 		return 0;
+	}
 	for (int i = 0; i < MOST_ANSWERS; i++) {
 		int fd = binding->sys->accept4(target->fd, NULL, NULL, SOCK_CLOEXEC);
 
+		if (fd < 0 && !is_nothing(errno))
+			pause_accepting(binding);
 		if (fd < 0)
 			break;
 		if (may_talk(binding->sys, fd, binding->flags))
@@ -123,6 +169,7 @@ end(struct rota_channel_binding *binding)
 	if (binding->ctx == NULL)
 		return;
 	rota_target_stop(binding->ctx, &binding->target);
+	rota_timer_stop(binding->ctx, &binding->timer);
 	rota__unfollow(&binding->follower);
 	binding->ctx = NULL;
 	if (binding->pid == getpid())
@@ -139,8 +186,10 @@ on_forked(struct rota__follower *follower, unsigned flags)
 		rota_container_of(follower, struct rota_channel_binding, follower);
 
 	/* As a listener. */
-	if ((flags & ROTA_FORK_KEEP_LISTENERS) == 0)
-		rota_target_stop(binding->ctx, &binding->target);
+	if ((flags & ROTA_FORK_KEEP_LISTENERS) != 0)
+		return;
+	rota_target_stop(binding->ctx, &binding->target);
+	set_timer(binding, ROTA_NEVER);
 }
 
 static void
@@ -200,11 +249,15 @@ bind_to(struct rota_channel_binding *binding, const struct rota_channel *channel
 
 	if (r < 0)
 		return r;
-	r = listen_at(binding, path);
+	rota_timer_init(&binding->timer, on_time);
+	r = rota_timer_start_fixed_delay(binding->ctx, &binding->timer, ROTA_NEVER, ROTA_NEVER);
+	if (r >= 0)
+		r = listen_at(binding, path);
 	if (r >= 0) {
 		rota__follow(binding->ctx, &binding->follower, &follower_ops);
 		return 0;
 	}
+	rota_timer_stop(binding->ctx, &binding->timer);
 	binding->sys->close(binding->ends[0]);
 	binding->sys->close(binding->ends[1]);
 	return r;

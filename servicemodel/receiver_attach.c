@@ -11,9 +11,8 @@
 #include <rota/errors.h>
 #include <rota/iterate.h>
 
-/* Something is left to do without the kernel saying so. */
-static void
-go_on_later(struct rota_receiver *receiver)
+void
+rota__receiver_go_on_later(struct rota_receiver *receiver)
 {
 	if (receiver->has_packet || (receiver->is_ended && !receiver->was_told))
 		(void)rota_task_add(receiver->ctx, &receiver->task);
@@ -46,7 +45,7 @@ handle(struct rota_receiver *receiver)
 		rota__receiver_tell_end(receiver);
 	if (!receiver->is_freed && receiver->ctx != NULL) {
 		rota__packet_rest(&receiver->packets);
-		go_on_later(receiver);
+		rota__receiver_go_on_later(receiver);
 		if (receiver->is_stopped)
 			rota_context_stop(receiver->ctx);
 	}
@@ -174,7 +173,7 @@ rota_receiver_attach(struct rota_receiver *receiver, struct rota_context *ctx)
 	receiver->ctx = ctx;
 	receiver->sys = rota__context_sys(ctx);
 	receiver->packets.sys = receiver->sys;
-	go_on_later(receiver);
+	rota__receiver_go_on_later(receiver);
 	return 0;
 }
 

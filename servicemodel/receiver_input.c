@@ -110,11 +110,16 @@ receive(struct rota_receiver *receiver)
 int
 rota__receiver_handle_one(struct rota_receiver *receiver)
 {
+	unsigned packets = ROTA__RECEIVER_PACKETS;
+
 	while (!receiver->has_packet || !handle_next(receiver)) {
 		int r = receiver->is_ended ? 0 : receive(receiver);
 
 		if (r <= 0)
 			return r;
+		/* Nobody is kept from his deadline, or a context from others, by bad ones. */
+		if (!receiver->has_packet && --packets == 0)
+			return -EAGAIN;
 	}
 	return 1;
 }
@@ -213,6 +218,8 @@ await_one(struct rota_receiver *receiver, rota_time deadline)
 
 		if (r != -EAGAIN)
 			return r == 0 ? -ROTA_ECLOSED : r;
+		if (rota__channel_left(deadline) == 0)
+			return 0;
 		do
 			r = rota__packet_wait(receiver->sys, receiver->packets.fd, POLLIN,
 				rota__channel_left(deadline));
@@ -230,6 +237,11 @@ finish(struct rota_receiver *receiver, int r)
 
 	if (!receiver->is_freed && receiver->has_packet)
 		rota__packet_rest(&receiver->packets);
+	/* An error handler may have left the rest of a packet. */
+	if (!receiver->is_freed && receiver->ctx != NULL)
+		rota__receiver_go_on_later(receiver);
+	if (!receiver->is_freed && receiver->thread != NULL)
+		rota__receiver_rouse_thread(receiver);
 	if (!rota__receiver_leave(receiver))
 		return r;
 	return is_stopped ? -ROTA_ESTOPPED : r;

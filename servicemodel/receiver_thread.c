@@ -29,7 +29,9 @@ struct rota__receiver_thread {
 	int control;     /* an eventfd: the thread is to look at what is said here */
 	bool is_over;    /* said: end */
 	bool is_armed;   /* said: wait for the channel */
+	bool is_roused;  /* said: do not wait for it, there is something */
 	bool is_to_come; /* a run is arranged */
+	bool is_put_off; /* the owner's: a run came while a handler was called */
 };
 
 /* In the thread */
@@ -50,6 +52,7 @@ static void
 arrange(struct rota__receiver_thread *thread, rota_run_fn *run)
 {
 	set(&thread->is_armed, false);
+	set(&thread->is_roused, false);
 	set(&thread->is_to_come, true);
 	thread->call_soon(run, thread, thread->userdata);
 }
@@ -65,8 +68,13 @@ wait_for_events(void *thread_)
 	uint64_t count;
 
 	while (!is_set(&thread->is_over)) {
-		int n = thread->sys->ppoll(fds, is_set(&thread->is_armed) ? 2 : 1, NULL, NULL);
+		int n;
 
+		if (is_set(&thread->is_roused) && is_set(&thread->is_armed)) {
+			arrange(thread, run_ticket);
+			continue;
+		}
+		n = thread->sys->ppoll(fds, is_set(&thread->is_armed) ? 2 : 1, NULL, NULL);
 		if (n < 0)
 			continue;
 		if (fds[0].revents != 0)
@@ -93,6 +101,8 @@ static void
 handle(struct rota_receiver *receiver)
 {
 	rota__receiver_enter(receiver);
+	receiver->thread->is_put_off = false;
+	set(&receiver->thread->is_roused, false);
 	do {
 		receiver->is_stopped = false;
 		(void)rota__receiver_handle_some(receiver, ROTA__RECEIVER_PACKETS);
@@ -106,6 +116,20 @@ handle(struct rota_receiver *receiver)
 	(void)rota__receiver_leave(receiver);
 }
 
+void
+rota__receiver_rouse_thread(struct rota_receiver *receiver)
+{
+	struct rota__receiver_thread *thread = receiver->thread;
+
+	if (thread == NULL || (!receiver->has_packet && !thread->is_put_off))
+		return;
+	set(&thread->is_roused, true);
+	if (thread->is_put_off)
+		set(&thread->is_armed, true);
+	thread->is_put_off = false;
+	tell(thread, &thread->is_roused);
+}
+
 static int
 run_ticket(void *ticket)
 {
@@ -116,7 +140,9 @@ run_ticket(void *ticket)
 		rota__free(thread);
 	else if (thread->receiver->depth == 0)
 		handle(thread->receiver);
-	/* Else its handler runs the loop; when that is done, the thread is told. */
+	else
+		/* Its handler runs the loop; when that is done, the thread is told. */
+		thread->is_put_off = true;
 	return 0;
 }
 
@@ -162,6 +188,8 @@ rota_receiver_handle_in_thread(struct rota_receiver *receiver, rota_call_soon_fn
 		.pid = getpid(),
 		.fd = receiver->packets.fd,
 		.is_armed = true,
+		/* The rest of a packet; when it was taken in a handler, that is handled behind it. */
+		.is_roused = receiver->has_packet && receiver->depth == 0,
 	};
 	r = start(thread);
 	if (r < 0) {

@@ -37,6 +37,8 @@ rota__sender_leave(struct rota_sender *sender)
 	bool is_closed = sender->is_freed || sender->is_leaving;
 
 	sender->depth--;
+	if (sender->depth == 0)
+		sender->deadline = 0;
 	if (sender->is_freed && sender->depth == 0)
 		destroy(sender);
 	return !is_closed;
@@ -189,11 +191,29 @@ is_unblocked(struct rota_context *ctx, void *sender_)
 	return !sender->is_blocked || sender->is_leaving || sender->is_freed || sender->ctx == NULL;
 }
 
+/*
+ * How long the call may wait still; -ETIMEDOUT when it has, and that is over. Others may be quicker
+ * to take the room, again and again: all waits of a call have one deadline.
+ */
+static rota_time
+time_left(struct rota_sender *sender)
+{
+	rota_time left;
+
+	if (sender->deadline == 0) {
+		sender->deadline = rota__channel_deadline(sender->timeout);
+		return sender->timeout;
+	}
+	left = rota__channel_left(sender->deadline);
+	return left > 0 ? left : -ETIMEDOUT;
+}
+
 /* By turns of the context. In one, it is told when there is room. */
 static int
 await_by_turns(struct rota_sender *sender)
 {
 	bool may_wait = sender->when_full == ROTA_FULL_BLOCK && !rota__is_in_turn(sender->ctx);
+	rota_time left;
 	int r = block(sender);
 
 	if (r < 0)
@@ -202,8 +222,11 @@ await_by_turns(struct rota_sender *sender)
 		sender->wants_drain = true;
 		return -ROTA_EFULL;
 	}
+	left = time_left(sender);
+	if (left < 0)
+		return (int)left;
 	sender->meter.waits++;
-	r = rota_wait(sender->ctx, is_unblocked, sender, sender->timeout);
+	r = rota_wait(sender->ctx, is_unblocked, sender, left);
 	if (sender->is_leaving || sender->is_freed)
 		return -ROTA_ECLOSED;
 	return r < 0 ? r : sender->error;
@@ -212,7 +235,7 @@ await_by_turns(struct rota_sender *sender)
 int
 rota__sender_await(struct rota_sender *sender)
 {
-	rota_time deadline;
+	rota_time left;
 	int r;
 
 	if (sender->ctx != NULL)
@@ -220,11 +243,12 @@ rota__sender_await(struct rota_sender *sender)
 	if (sender->when_full == ROTA_FULL_REFUSE)
 		return -ROTA_EFULL;
 	sender->meter.waits++;
-	deadline = rota__channel_deadline(sender->timeout);
-	do
-		r = rota__packet_wait(sender->sys, sender->fd, POLLOUT,
-			rota__channel_left(deadline));
-	while (r == -EINTR);
+	do {
+		left = time_left(sender);
+		if (left < 0)
+			return (int)left;
+		r = rota__packet_wait(sender->sys, sender->fd, POLLOUT, left);
+	} while (r == -EINTR);
 	return r;
 }
 

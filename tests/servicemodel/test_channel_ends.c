@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -629,6 +630,47 @@ dying__at_random_moments__leaves_the_other_right(void **state)
 	}
 }
 
+/* "timeout is the longest wait", also when others are always quicker to take the room. */
+static void
+full__with_room_that_others_take__times_out(void **state)
+{
+	struct line line;
+
+	(void)state;
+	open_line(&line, NULL);
+	rota_sender_set_when_full(line.sender, ROTA_FULL_BLOCK, 20 * ROTA_MILLISECOND);
+	faulty_sys_fail(FAULTY_SEND, 1, true, EAGAIN);
+	assert_int_equal(fire_text(line.sender, "n", "x"), -ETIMEDOUT);
+	/* Each call has its own. */
+	assert_int_equal(fire_text(line.sender, "n", "x"), -ETIMEDOUT);
+	faulty_sys_reset();
+	assert_int_equal(fire_text(line.sender, "n", "x"), 0);
+	assert_int_equal(rota_sender_meter(line.sender)->refused, 2);
+	close_line(&line);
+}
+
+/* More bad packets than are looked at at once, one behind the other. */
+static void
+garbage__without_end__keeps_nobody_beyond_his_time(void **state)
+{
+	struct line line;
+	struct heard heard = { .count = 0 };
+	unsigned sent = 0;
+
+	(void)state;
+	open_line(&line, NULL);
+	rota_receiver_connect(line.receiver, "n", hear, &heard);
+	while (send(line.sender->fd, "?", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
+		sent++;
+	assert_true(sent > ROTA__RECEIVER_PACKETS);
+	assert_int_equal(rota_receiver_handle_next(line.receiver, 0), 0);
+	assert_true(rota_receiver_meter(line.receiver)->bad <= ROTA__RECEIVER_PACKETS);
+	assert_int_equal(fire_text(line.sender, "n", "x"), 0);
+	assert_int_equal(rota_receiver_handle_next(line.receiver, 10 * ROTA_SECOND), 1);
+	assert_int_equal(rota_receiver_meter(line.receiver)->bad, sent);
+	close_line(&line);
+}
+
 #define TEST(name) fixture_test(name)
 
 int
@@ -650,6 +692,8 @@ main(void)
 		TEST(several_receivers__share_all_events),
 		TEST(forked_child__handles_nothing_that_the_parent_has_taken),
 		TEST(garbage__is_counted_and_costs_no_other_packet),
+		TEST(full__with_room_that_others_take__times_out),
+		TEST(garbage__without_end__keeps_nobody_beyond_his_time),
 		TEST(garbage__at_random__never_crashes),
 		TEST(event__longer_than_event_max__is_thrown_away),
 		TEST(event__there_is_no_descriptor_for__is_told_lost),

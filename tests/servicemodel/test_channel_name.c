@@ -4,12 +4,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -427,6 +429,31 @@ name__call_that_fails__is_told_and_leaves_nothing(void **state)
 	rota_channel_free(channel);
 }
 
+/* Whoever connects waits, and nobody is kept busy meanwhile. */
+static void
+name__in_a_shortage_of_descriptors__pauses(void **state)
+{
+	struct rota_context *ctx = channel_context(state);
+	struct rota_channel *channel = open_channel(NULL);
+	struct rota_channel_binding *binding = bind_channel(ctx, channel);
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	struct pollfd polled = { .events = POLLIN };
+
+	snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
+	polled.fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(polled.fd, (struct sockaddr *)&at, sizeof at), 0);
+	faulty_sys_fail(FAULTY_ACCEPT4, 1, true, EMFILE);
+	for (int i = 0; i < 20; i++)
+		assert_true(rota_dispatch_once(ctx, 0, NULL) >= 0);
+	assert_int_equal(faulty_sys_calls(FAULTY_ACCEPT4), 1);
+	faulty_sys_reset();
+	while (poll(&polled, 1, 0) == 0)
+		assert_true(rota_dispatch_once(ctx, ROTA_SECOND, NULL) >= 0);
+	close(polled.fd);
+	rota_channel_unbind(binding);
+	rota_channel_free(channel);
+}
+
 #define TEST(name) fixture_test(name)
 
 int
@@ -438,6 +465,7 @@ main(void)
 		TEST(name__that_cannot_be__is_refused),
 		TEST(name__of_a_context_that_is_freed__is_removed),
 		TEST(name__in_a_forked_child__stays_the_parents),
+		TEST(name__in_a_shortage_of_descriptors__pauses),
 		TEST(name__any_user__may_connect),
 		TEST(name__another_user__is_refused),
 		TEST(answer__that_is_none__is_refused_and_leaves_nothing),

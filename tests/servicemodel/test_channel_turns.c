@@ -686,6 +686,46 @@ events__in_turns_in_a_steady_state__allocate_nothing(void **state)
 	close_line(&scene.line);
 }
 
+static int
+say_stop(struct rota_receiver *receiver, const struct rota_event *event, int error, void *scene)
+{
+	(void)receiver;
+	(void)event;
+	(void)error;
+	(void)scene;
+	return ROTA_STOP;
+}
+
+static int
+fire_three(struct scene *scene)
+{
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(fire_text(scene->line.sender, "n", "x"), 0);
+	return 0;
+}
+
+/* What is left of a packet the kernel does not tell again: turns have to. */
+static void
+attached_receiver__handle_pending_that_was_stopped__leaves_the_rest_to_turns(void **state)
+{
+	static const struct rota_receiver_handlers stopping = { .error_in_handler = say_stop };
+	struct rota_context *ctx = channel_context(state);
+	struct scene scene;
+
+	open_scene(state, &scene, NULL);
+	rota_receiver_detach(scene.line.receiver);
+	rota_receiver_set_handlers(scene.line.receiver, &stopping, &scene);
+	in_a_turn(ctx, &scene, fire_three);
+	idle(ctx);
+	assert_int_equal(rota_receiver_attach(scene.line.receiver, ctx), 0);
+	scene.heard.answer = -EINVAL;
+	assert_int_equal(rota_receiver_handle_pending(scene.line.receiver), -ROTA_ESTOPPED);
+	assert_int_equal(scene.heard.count, 1);
+	scene.heard.answer = 0;
+	until(ctx, &scene.heard.count, 3);
+	close_line(&scene.line);
+}
+
 #define TEST(name) fixture_test(name)
 
 int
@@ -697,6 +737,7 @@ main(void)
 		TEST(attached_receiver__end__is_told_once_and_last),
 		TEST(attached_receiver__handle_next__takes_turns_for_one_event),
 		TEST(attached_receiver__handle_next_of_a_batch__leaves_the_rest_to_turns),
+		TEST(attached_receiver__handle_pending_that_was_stopped__leaves_the_rest_to_turns),
 		TEST(attached_receiver__waiting_in_a_turn__is_refused),
 		TEST(attached_receiver__handle_until_closed__takes_turns),
 		TEST(error_handler__that_says_stop__stops_the_loop),
