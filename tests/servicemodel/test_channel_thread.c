@@ -269,6 +269,59 @@ thread__that_cannot_be__is_told(void **state)
 	close_threaded(&line);
 }
 
+/* The rest of a packet is in the receiver: the channel has nothing to be polled for. */
+static void
+thread__begun_with_the_rest_of_a_packet__has_it_handled(void **state)
+{
+	struct line line;
+	struct heard heard = { .count = 0 };
+
+	(void)state;
+	open_line(&line, NULL);
+	rota_receiver_connect(line.receiver, "n", hear, &heard);
+	rota_sender_gather(line.sender, true);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(fire_text(line.sender, "n", "x"), 0);
+	assert_int_equal(rota_sender_flush(line.sender), 0);
+	assert_int_equal(rota_receiver_handle_next(line.receiver, 0), 1);
+	assert_int_equal(rota_receiver_handle_in_thread(line.receiver, call_soon, &queue), 0);
+	run_one();
+	assert_int_equal(heard.count, 3);
+	close_threaded(&line);
+}
+
+static int
+begin_thread(struct rota_receiver *receiver, const struct rota_event *event, void *heard)
+{
+	if (((struct heard *)heard)->count == 0)
+		assert_int_equal(rota_receiver_handle_in_thread(receiver, call_soon, &queue), 0);
+	return hear(receiver, event, heard);
+}
+
+static void
+thread__begun_in_a_handler__has_the_rest_of_the_packet_handled(void **state)
+{
+	struct line line;
+	struct heard heard = { .count = 0 };
+
+	(void)state;
+	open_line(&line, NULL);
+	rota_receiver_connect(line.receiver, "n", begin_thread, &heard);
+	rota_sender_gather(line.sender, true);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(fire_text(line.sender, "n", "x"), 0);
+	assert_int_equal(rota_sender_flush(line.sender), 0);
+	assert_int_equal(rota_receiver_handle_next(line.receiver, 0), 1);
+	run_one();
+	assert_int_equal(heard.count, 3);
+	/* And goes on to wait for others. */
+	rota_sender_gather(line.sender, false);
+	assert_int_equal(fire_text(line.sender, "n", "x"), 0);
+	while (heard.count < 4)
+		run_one();
+	close_threaded(&line);
+}
+
 #define TEST(name) fixture_test(name)
 
 int
@@ -277,6 +330,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(origin__in_a_thread_that_calls_back__events_are_handled_in_the_owners),
 		TEST(thread__many_events__are_one_call),
+		TEST(thread__begun_with_the_rest_of_a_packet__has_it_handled),
+		TEST(thread__begun_in_a_handler__has_the_rest_of_the_packet_handled),
 		TEST(thread__other_ways__are_refused_meanwhile),
 		TEST(thread__end_of_the_channel__is_told_once),
 		TEST(thread__receiver_closed_with_a_run_to_come__run_does_nothing),
