@@ -138,6 +138,8 @@ start_grandchild(void)
 	pid_t pid = fork();
 
 	if (pid == 0) {
+		/* Should the test be killed: nobody else ends it then. */
+		alarm(30);
 		for (;;)
 			pause();
 	}
