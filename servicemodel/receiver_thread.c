@@ -188,7 +188,7 @@ rota_receiver_handle_in_thread(struct rota_receiver *receiver, rota_call_soon_fn
 		.pid = getpid(),
 		.fd = receiver->packets.fd,
 		.is_armed = true,
-		/* The rest of a packet; when it was taken in a handler, that is handled behind it. */
+		/* The rest of a packet; one that a handler took is handled behind it. */
 		.is_roused = receiver->has_packet && receiver->depth == 0,
 	};
 	r = start(thread);
