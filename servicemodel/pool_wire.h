@@ -51,8 +51,8 @@ rota__pool_filled(size_t size)
 
 /*
  * What a worker that was forked shares with its master: which task it has begun, whether it is to
- * begin no more, or to gather no more, and the results that it has not sent, so that they do not die with it. The master
- * believes no more of it than of what comes by the socket.
+ * begin no more, or to gather no more, and the results that it has not sent, so that they do not
+ * die with it. The master believes no more of it than of what comes by the socket.
  */
 struct rota__pool_shared {
 	_Atomic uint64_t begun;
