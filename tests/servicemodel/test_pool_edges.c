@@ -143,9 +143,9 @@ cancel__of_one_behind_gathered_results__ends_it(void **state)
 		gang_init(&gang);
 		gang.options.credit = 8;
 		gang_open(ctx, &gang, 1);
-		gang_submit(&gang, "echo x");
 		if (i == 1)
-			gang_submit(&gang, "nap 20");
+			gang_submit(&gang, "nap 50");
+		gang_submit(&gang, "echo x");
 		gang_submit(&gang, "pause");
 		/* While it is at it; and before it has come to it. */
 		if (i == 0)
