@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * prepared_workers.c - workers that prepare once and then take tasks, each with arguments of its own.
+ * prepared_workers.c - workers that prepare once and then take tasks, each with arguments of its
+ * own.
  *
  * Two kinds of workers share a pool. Those that count have made a list of primes in their init, up
  * to the number that is their argument; the one that greets was told in which language. A task says
