@@ -208,7 +208,7 @@ rota_pool_free(struct rota_pool *pool)
 	if (pool == NULL || pool->is_freed || pool->is_copy)
 		return;
 	rota__pool_hold(pool);
-	/* In a handler that is called because the context is being freed, the other results come. */
+	/* In a handler that the end of the context calls, the other results come. */
 	if (pool->is_leaving && pool->ctx != NULL)
 		(void)rota__pool_tell_ended(pool);
 	leave_context(pool);
