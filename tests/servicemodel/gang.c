@@ -129,6 +129,8 @@ wait_for_term(void)
 	fputs(".", stderr);
 	while (!terminated)
 		(void)poll(NULL, 0, 5);
+	/* The tasks behind it may want to be ended so. */
+	(void)signal(SIGTERM, SIG_DFL);
 	terminated = 0;
 }
 
