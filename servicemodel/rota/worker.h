@@ -6,13 +6,13 @@
  * order.
  *
  * Workers are forked from the master, or are programs of their own that call rota_worker_main. Each
- * is in a process group of its own, so that the master ends what it starts with it; is killed by the
- * kernel as soon as its master's thread is dead, however that happens (what it has started should
- * ask for the same, PR_SET_PDEATHSIG: nobody else ends it then); has /dev/null as standard input, a
- * pipe to the master as standard error, and the master's standard output. A forked worker has of
- * the master's descriptors only these: its memory is a copy, of which nothing may be used that
- * belongs to a context; signals that the master has started are as they were before. It ends by
- * _exit, so that what stdio still holds is lost (fflush).
+ * is in a process group of its own, so that the master ends what it starts with it; is killed by
+ * the kernel as soon as its master's thread is dead, however that happens (what it has started
+ * should ask for the same, PR_SET_PDEATHSIG: nobody else ends it then); has /dev/null as standard
+ * input, a pipe to the master as standard error, and the master's standard output. A forked worker
+ * has of the master's descriptors only these: its memory is a copy, of which nothing may be used
+ * that belongs to a context; signals that the master has started are as they were before. It ends
+ * by _exit, so that what stdio still holds is lost (fflush).
  *
  * The calls that take a struct rota_worker or a struct rota_worker_task are that process's, those
  * with a task inside its run_task.
