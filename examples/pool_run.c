@@ -121,9 +121,15 @@ static void
 drain(struct program *program)
 {
 	struct run *run = rota_container_of(program, struct run, program);
+	struct rota_pool_counts counts;
 
-	if (!run->is_over)
-		stop(run, ROTA_NEVER);
+	if (run->is_over)
+		return;
+	stop(run, ROTA_NEVER);
+	rota_pool_counts(run->pool, &counts);
+	rota_pool_display_clear(run->display);
+	fprintf(stderr, "%s: begins nothing more, %" PRIu64 " still run; a second signal ends them\n",
+		POOL_NAME, counts.running);
 }
 
 /* A further signal. Nothing runs any more: then somebody does not read what was printed. */
