@@ -128,7 +128,8 @@ drain(struct program *program)
 	stop(run, ROTA_NEVER);
 	rota_pool_counts(run->pool, &counts);
 	rota_pool_display_clear(run->display);
-	fprintf(stderr, "%s: begins nothing more, %" PRIu64 " still run; a second signal ends them\n",
+	fprintf(stderr,
+		"%s: begins nothing more, %" PRIu64 " still run; a second signal ends them\n",
 		POOL_NAME, counts.running);
 }
 
