@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Registries: a list of tables. What was added last is found first, so that a program's command
+ * takes an alias from the library's. They are few, and looked for when text is parsed only.
+ */
+#include <rota/registry.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "allocator.h"
+#include "commands.h"
+
+struct rota_registry {
+	const struct rota_command **commands;
+	size_t command_count;
+};
+
+static bool
+is_word(const char *name)
+{
+	static const char of_words[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+
+	return name[0] != '\0' && strspn(name, of_words) == strlen(name);
+}
+
+static bool
+are_words(const char *const *aliases)
+{
+	if (aliases == NULL || aliases[0] == NULL)
+		return false;
+	for (size_t i = 0; aliases[i] != NULL; i++) {
+		if (!is_word(aliases[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool
+has_alias(const char *const *aliases, const char *alias)
+{
+	for (size_t i = 0; aliases[i] != NULL; i++) {
+		if (strcmp(aliases[i], alias) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+are_arguments(const struct rota_argument *arguments)
+{
+	for (size_t i = 0; arguments != NULL && arguments[i].name != NULL; i++) {
+		if (!is_word(arguments[i].name))
+			return false;
+		for (size_t k = 0; k < i; k++) {
+			if (strcmp(arguments[k].name, arguments[i].name) == 0)
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool
+is_command(const struct rota_command *command)
+{
+	bool has_function;
+
+	if (command->size != sizeof(*command) || !are_words(command->aliases))
+		return false;
+	if (command->kind == ROTA_COMMAND_GENERATING)
+		has_function = command->generate != NULL;
+	else
+		has_function = command->process != NULL;
+	return has_function && are_arguments(command->arguments);
+}
+
+/* Appends to an array of pointers. */
+static int
+append(const void ***list, size_t *count, const void *item)
+{
+	const void **grown = rota__realloc(*list, (*count + 1) * sizeof(*grown));
+
+	if (grown == NULL)
+		return -ENOMEM;
+	grown[(*count)++] = item;
+	*list = grown;
+	return 0;
+}
+
+int
+rota_registry_add_command(struct rota_registry *registry, const struct rota_command *command)
+{
+	if (!is_command(command))
+		return -EINVAL;
+	return append((const void ***)&registry->commands, &registry->command_count, command);
+}
+
+int
+rota_registry_new(struct rota_registry **ret_registry)
+{
+	struct rota_registry *registry = rota__calloc(sizeof(*registry));
+	int r = registry == NULL ? -ENOMEM : 0;
+
+	for (size_t i = 0; r == 0 && rota__commands[i] != NULL; i++)
+		r = rota_registry_add_command(registry, rota__commands[i]);
+	if (r < 0) {
+		rota_registry_free(registry);
+		return r;
+	}
+	*ret_registry = registry;
+	return 0;
+}
+
+void
+rota_registry_free(struct rota_registry *registry)
+{
+	if (registry == NULL)
+		return;
+	rota__free(registry->commands);
+	rota__free(registry);
+}
+
+const struct rota_command *
+rota_registry_command(const struct rota_registry *registry, const char *alias)
+{
+	for (size_t i = registry->command_count; i-- > 0;) {
+		if (has_alias(registry->commands[i]->aliases, alias))
+			return registry->commands[i];
+	}
+	return NULL;
+}
+
+const struct rota_command *
+rota_registry_command_at(const struct rota_registry *registry, size_t index)
+{
+	return index < registry->command_count ? registry->commands[index] : NULL;
+}
