@@ -212,8 +212,7 @@ read_name(struct rota_batch_reader *reader, const struct msgpack_head *head)
 
 	if (reader->count == reader->room) {
 		size_t room = reader->room == 0 ? 32 : 2 * reader->room;
-		rota_name *of_number =
-			rota__realloc(reader->of_number, room * sizeof(*of_number));
+		rota_name *of_number = rota__realloc(reader->of_number, room * sizeof(*of_number));
 
 		if (of_number == NULL)
 			return -ENOMEM;

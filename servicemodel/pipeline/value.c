@@ -116,11 +116,12 @@ rota_value_compare(const struct rota_value *a, const struct rota_value *b)
 	case ROTA_TYPE_BOOL:
 		return a->is.boolean - b->is.boolean;
 	case ROTA_TYPE_INT:
-		return b->type == ROTA_TYPE_INT ? compare_ints(a->is.integer, b->is.integer) :
-						  compare_int_double(a->is.integer, b->is.number);
+		return b->type == ROTA_TYPE_INT ? compare_ints(a->is.integer, b->is.integer)
+						: compare_int_double(a->is.integer, b->is.number);
 	case ROTA_TYPE_DOUBLE:
-		return b->type == ROTA_TYPE_DOUBLE ? compare_doubles(a->is.number, b->is.number) :
-						     -compare_int_double(b->is.integer, a->is.number);
+		return b->type == ROTA_TYPE_DOUBLE
+			? compare_doubles(a->is.number, b->is.number)
+			: -compare_int_double(b->is.integer, a->is.number);
 	default:
 		return compare_bytes(a, b);
 	}

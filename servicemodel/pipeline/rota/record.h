@@ -58,7 +58,7 @@ enum rota_type {
 	ROTA_TYPE_BOOL,
 	ROTA_TYPE_INT,
 	ROTA_TYPE_DOUBLE,
-	ROTA_TYPE_TEXT,  /* should be UTF-8, nobody has checked */
+	ROTA_TYPE_TEXT, /* should be UTF-8, nobody has checked */
 	ROTA_TYPE_BYTES,
 };
 
@@ -167,7 +167,7 @@ struct rota_batch {
 	struct rota_buffer bytes; /* the batch: rota_batch_reset begins the next */
 	size_t records;           /* in it */
 	struct rota_names *names; /* not the batch's */
-	uint32_t *numbers;        /* the library's: by name, its number in the batch and which batch */
+	uint32_t *numbers; /* the library's: by name, its number in the batch and which batch */
 	size_t room;
 	uint32_t next_number;
 	uint32_t generation;
