@@ -6,6 +6,7 @@
 #define ROTA_PIPELINE_H
 
 #include <rota/command.h>
+#include <rota/record.h>
 #include <rota/registry.h>
 
 #endif
