@@ -8,6 +8,8 @@
 
 #include <rota/api.h>
 
+#include "shared.h"
+
 enum msgpack_kind {
 	MSGPACK_KIND_NIL,
 	MSGPACK_KIND_BOOL,
@@ -36,7 +38,8 @@ struct msgpack_head {
  * 0 when less than that is there, with ret_head->kind and size set. Nothing behind the head is
  * looked at.
  */
-unsigned rota__msgpack_head(const unsigned char *bytes, size_t len, struct msgpack_head *ret_head);
+ROTA_SHARED unsigned rota__msgpack_head(const unsigned char *bytes, size_t len,
+	struct msgpack_head *ret_head);
 
 enum msgpack_fault {
 	MSGPACK_WHOLE,
