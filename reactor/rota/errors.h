@@ -39,7 +39,9 @@ ROTA_BEGIN_DECLS
 	X(ROTA_ETOPIC, 10020, \
 		"not a topic: want words with a dot between two; * and > are words of patterns " \
 		"only, > the last") \
-	X(ROTA_ELATE, 10021, "too late: the request has ended")
+	X(ROTA_ELATE, 10021, "too late: the request has ended") \
+	X(ROTA_EPIPELINE, 10022, "not a pipeline, or not as its commands want it") \
+	X(ROTA_EUNBUILT, 10023, "the pipeline was changed, and not built since")
 
 enum rota_error {
 #define ROTA_ERROR_CODE(name, value, text) name = value,

@@ -147,7 +147,7 @@ ROTA_API rota_time rota_stage_duration(const struct rota_stage *stage, const cha
 /*
  * The text; of a field its name; of an expression what is written. Without quotes, but for an
  * expression, where nothing was looked at: it ends before a |, ], ; or the end of the text that is in
- * no quotes, braces or parentheses. "" if it was not given and has no default. Good as long as the
+ * no quotes or braces. "" if it was not given and has no default. Good as long as the
  * stage; it contains no NUL.
  */
 ROTA_API const char *rota_stage_text(const struct rota_stage *stage, const char *name);
