@@ -60,6 +60,12 @@ sys_ioctl(int fd, unsigned long request, void *argument)
 }
 
 static int
+sys_create(const char *path, int flags, mode_t mode)
+{
+	return open(path, flags, mode);
+}
+
+static int
 sys_open(const char *path, int flags)
 {
 	return open(path, flags);
@@ -154,6 +160,7 @@ const struct rota_sys_ops rota__sys = {
 	.fcntl = sys_fcntl,
 	.ioctl = sys_ioctl,
 	.open = sys_open,
+	.create = sys_create,
 	.fstat = fstat,
 	.fchmod = fchmod,
 	.chmod = chmod,
@@ -168,7 +175,9 @@ const struct rota_sys_ops rota__sys = {
 	.memfd_create = memfd_create,
 	.eventfd = eventfd,
 	.read = read,
+	.pread = pread,
 	.write = write,
+	.fsync = fsync,
 	.pipe2 = pipe2,
 	.splice = sys_splice,
 	.ppoll = sys_ppoll,

@@ -42,6 +42,8 @@ struct rota_sys_ops {
 	int (*fcntl)(int fd, int command, long argument);
 	int (*ioctl)(int fd, unsigned long request, void *argument);
 	int (*open)(const char *path, int flags);
+	/* open of a file that may have to be made */
+	int (*create)(const char *path, int flags, mode_t mode);
 	int (*fstat)(int fd, struct stat *status);
 	int (*fchmod)(int fd, mode_t mode);
 	int (*chmod)(const char *path, mode_t mode);
@@ -58,7 +60,9 @@ struct rota_sys_ops {
 	int (*memfd_create)(const char *name, unsigned flags);
 	int (*eventfd)(unsigned initial, int flags);
 	ssize_t (*read)(int fd, void *bytes, size_t size);
+	ssize_t (*pread)(int fd, void *bytes, size_t size, off_t offset);
 	ssize_t (*write)(int fd, const void *bytes, size_t size);
+	int (*fsync)(int fd);
 	int (*pipe2)(int fds[2], int flags);
 	/* libc's without the offsets, which neither pipes nor sockets have */
 	ssize_t (*splice)(int from, int to, size_t size, unsigned flags);

@@ -271,6 +271,10 @@ WRAPPER(int, GETPEERNAME, getpeername, (int fd, struct sockaddr *a, socklen_t *n
 WRAPPER(int, FCNTL, fcntl, (int fd, int command, long argument), (fd, command, argument))
 WRAPPER(int, IOCTL, ioctl, (int fd, unsigned long request, void *argument), (fd, request, argument))
 WRAPPER(int, OPEN, open, (const char *path, int flags), (path, flags))
+WRAPPER(int, CREATE, create, (const char *path, int flags, mode_t mode), (path, flags, mode))
+WRAPPER(ssize_t, PREAD, pread, (int fd, void *bytes, size_t size, off_t offset),
+	(fd, bytes, size, offset))
+WRAPPER(int, FSYNC, fsync, (int fd), (fd))
 WRAPPER(int, FSTAT, fstat, (int fd, struct stat *status), (fd, status))
 WRAPPER(int, FCHMOD, fchmod, (int fd, mode_t mode), (fd, mode))
 WRAPPER(int, CHMOD, chmod, (const char *path, mode_t mode), (path, mode))
