@@ -34,8 +34,8 @@ struct unit {
 	int64_t factor;
 };
 
-static const struct unit sizes[] = { { "", 1 }, { "k", 1 << 10 }, { "K", 1 << 10 }, { "M", 1 << 20 },
-	{ "G", 1 << 30 }, { NULL, 0 } };
+static const struct unit sizes[] = { { "", 1 }, { "k", 1 << 10 }, { "K", 1 << 10 },
+	{ "M", 1 << 20 }, { "G", 1 << 30 }, { NULL, 0 } };
 static const struct unit times[] = { { "ms", ROTA_MILLISECOND }, { "s", ROTA_SECOND },
 	{ "m", 60 * ROTA_SECOND }, { "h", 3600 * ROTA_SECOND }, { "us", ROTA_SECOND / 1000000 },
 	{ "", 0 }, { NULL, 0 } };

@@ -49,8 +49,8 @@ struct rota_pipeline *
 rota__argument_pipeline(const struct rota_step *step, size_t index)
 {
 	const struct rota__argument_value *value = &step->values[index];
-	const char *name = value->text != NULL ? value->text :
-		step->command->arguments[index].default_value;
+	const char *name =
+		value->text != NULL ? value->text : step->command->arguments[index].default_value;
 
 	if (value->pipeline != NULL)
 		return value->pipeline;
@@ -62,7 +62,8 @@ check_kinds(const struct rota_pipeline *pipeline, struct rota_pipeline_error *er
 {
 	if (pipeline->count == 0)
 		return rota__pipeline_fail(error, -ROTA_EPIPELINE, nowhere,
-			"expected a command, the pipeline %s has none", rota_pipeline_name(pipeline));
+			"expected a command, the pipeline %s has none",
+			rota_pipeline_name(pipeline));
 	for (size_t i = 1; i < pipeline->count; i++) {
 		const struct rota_step *step = pipeline->steps[i];
 
@@ -105,7 +106,7 @@ check_argument(struct rota_step *step, size_t index, struct rota_pipeline_error 
 
 	if (!value->is_given && (argument->flags & ROTA_ARGUMENT_REQUIRED) != 0)
 		return rota__pipeline_fail(error, -ROTA_EPIPELINE, step->place,
-			"%s: expected %s, %s", rota__step_name(step), argument->name,
+			"%s: expected %s=, %s", rota__step_name(step), argument->name,
 			rota__argument_wants(argument));
 	if (argument->type == ROTA_ARGUMENT_PIPELINE)
 		return check_pipeline(step, index, error);
@@ -116,8 +117,8 @@ check_argument(struct rota_step *step, size_t index, struct rota_pipeline_error 
 		for (size_t i = 0; i < value->field_count; i++) {
 			if (value->fields[i][0] == '\0' || strlen(value->fields[i]) > ROTA_NAME_MAX)
 				return rota__pipeline_fail(error, -ROTA_EPIPELINE, value->place,
-					"%s: %s: expected names of 1 to %d bytes", rota__step_name(step),
-					argument->name, ROTA_NAME_MAX);
+					"%s: %s: expected names of 1 to %d bytes",
+					rota__step_name(step), argument->name, ROTA_NAME_MAX);
 		}
 		return 0;
 	}
@@ -125,8 +126,8 @@ check_argument(struct rota_step *step, size_t index, struct rota_pipeline_error 
 		return 0;
 	r = rota__argument_convert(argument, value, text, message);
 	if (r == -ROTA_EPIPELINE)
-		rota__pipeline_fail(error, r, value->place.line > 0 ? value->place : step->place, "%s: %s",
-			rota__step_name(step), message);
+		rota__pipeline_fail(error, r, value->place.line > 0 ? value->place : step->place,
+			"%s: %s", rota__step_name(step), message);
 	return r;
 }
 
@@ -171,7 +172,8 @@ rota_pipeline_is_built(const struct rota_pipeline *pipeline)
 			if (step->command->arguments[k].type != ROTA_ARGUMENT_PIPELINE)
 				continue;
 			inner = rota__argument_pipeline(step, k);
-			if (inner == NULL ? step->values[k].is_given : !rota_pipeline_is_built(inner))
+			if (inner == NULL ? step->values[k].is_given
+					  : !rota_pipeline_is_built(inner))
 				return false;
 		}
 	}

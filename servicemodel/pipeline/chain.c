@@ -20,7 +20,8 @@ rota__execution_fail(struct rota__execution *execution, int code, const char *fo
 	if (execution->error.code != 0)
 		return code;
 	va_start(arguments, format);
-	rota__pipeline_fail_va(&execution->error, code, (struct rota__place){ 0, 0 }, format, arguments);
+	rota__pipeline_fail_va(&execution->error, code, (struct rota__place){ 0, 0 }, format,
+		arguments);
 	va_end(arguments);
 	return code;
 }
@@ -30,8 +31,7 @@ rota__chain_new(struct rota__execution *execution, const struct rota_pipeline *p
 	size_t first, size_t end, struct rota__chain **ret_chain)
 {
 	size_t count = end - first;
-	struct rota__chain *chain =
-		rota__calloc(sizeof(*chain) + count * sizeof(chain->stages[0]));
+	struct rota__chain *chain = rota__calloc(sizeof(*chain) + count * sizeof(chain->stages[0]));
 
 	if (chain == NULL)
 		return rota__execution_fail(execution, -ENOMEM, "no memory");
@@ -129,8 +129,8 @@ leave(struct rota__chain *chain, struct rota_record *record)
 	if (r > 0)
 		chain->is_sink_done = true;
 	else if (r < 0)
-		rota__execution_fail(chain->execution, r, "what comes out could not be passed on: %s",
-			rota_error_name(r));
+		rota__execution_fail(chain->execution, r,
+			"what comes out could not be passed on: %s", rota_error_name(r));
 	return r;
 }
 

@@ -27,7 +27,8 @@ struct rota_stage {
 	struct rota__chain *chain;
 	const struct rota_step *step;
 	void *state;
-	struct rota__argument_value *resolved; /* of the references among the values; NULL: there are none */
+	struct rota__argument_value
+		*resolved; /* of the references among the values; NULL: there are none */
 	enum rota_part part;
 	bool is_init;
 	bool is_done; /* it wants no more */

@@ -170,8 +170,8 @@ skip_quoted(struct rota__lexer *lexer)
 		}
 		if (is_control(lexer->text[lexer->at]))
 			return ROTA__TOKEN_STRANGER;
-		if (closing == '"' && lexer->text[lexer->at] == '\\' && lexer->at + 1 < lexer->len &&
-			!is_control(lexer->text[lexer->at + 1]))
+		if (closing == '"' && lexer->text[lexer->at] == '\\' &&
+			lexer->at + 1 < lexer->len && !is_control(lexer->text[lexer->at + 1]))
 			lexer->at++;
 	}
 	return ROTA__TOKEN_UNENDED;

@@ -46,8 +46,7 @@ show(const struct parser *parser, const struct rota__token *token)
 	return shown;
 }
 
-static int
-fail_at(const struct parser *parser, size_t offset, const char *format, ...)
+static int fail_at(const struct parser *parser, size_t offset, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 static int
@@ -75,8 +74,11 @@ expected(const struct parser *parser, const struct rota__token *token, const cha
 {
 	switch (token->kind) {
 	case ROTA__TOKEN_UNENDED:
-		return fail_at(parser, token->offset, "expected %s, not a text without its end: %c is missing",
-			what, parser->lexer.text[token->offset] == '{' ? '}' : parser->lexer.text[token->offset]);
+		return fail_at(parser, token->offset,
+			"expected %s, not a text without its end: %c is missing", what,
+			parser->lexer.text[token->offset] == '{'
+				? '}'
+				: parser->lexer.text[token->offset]);
 	case ROTA__TOKEN_STRANGER:
 		return fail_at(parser, token->end - (token->end > token->offset + 1 ? 0 : 1),
 			"expected %s, not a byte that no text has", what);
@@ -111,7 +113,8 @@ place_of(const struct parser *parser, const struct rota__token *token)
 {
 	return rota__place_of(parser->lexer.text,
 		token->offset +
-			(token->kind == ROTA__TOKEN_STRING || token->kind == ROTA__TOKEN_REFERENCE));
+			(token->kind == ROTA__TOKEN_STRING ||
+				token->kind == ROTA__TOKEN_REFERENCE));
 }
 
 static int
@@ -229,8 +232,8 @@ parse_value(struct parser *parser, struct rota_step *step, size_t index, bool is
 	token = rota__lexer_next(&parser->lexer);
 	if (!is_value(&token))
 		return expected(parser, &token, rota__argument_wants(argument));
-	value->is_reference = token.kind == ROTA__TOKEN_REFERENCE &&
-		argument->type != ROTA_ARGUMENT_FIELD;
+	value->is_reference =
+		token.kind == ROTA__TOKEN_REFERENCE && argument->type != ROTA_ARGUMENT_FIELD;
 	return take_text(parser, value, &token);
 }
 
@@ -257,13 +260,13 @@ fail_no_argument(const struct parser *parser, const struct rota_step *step,
 	size_t len = 0;
 
 	for (size_t i = 0; i < step->argument_count && len < sizeof names; i++)
-		len += (size_t)snprintf(names + len, sizeof names - len, "%s%s=", i == 0 ? "" : ", ",
-			step->command->arguments[i].name);
+		len += (size_t)snprintf(names + len, sizeof names - len,
+			"%s%s=", i == 0 ? "" : ", ", step->command->arguments[i].name);
 	if (names[0] == '\0')
 		return fail_at(parser, token->offset, "%s: expected no argument, not %s",
 			rota__step_name(step), show(parser, token).text);
-	return fail_at(parser, token->offset, "%s: expected %s, not %s", rota__step_name(step), names,
-		show(parser, token).text);
+	return fail_at(parser, token->offset, "%s: expected %s, not %s", rota__step_name(step),
+		names, show(parser, token).text);
 }
 
 static int
@@ -359,7 +362,8 @@ parse_name(struct parser *parser, struct rota_pipeline **ret_pipeline)
 		return no_memory(parser);
 	r = rota_pipeline_new(parser->context, text, ret_pipeline);
 	if (r == -EEXIST)
-		fail_at(parser, name.offset, "expected another name, there is a pipeline \"%.60s\"", text);
+		fail_at(parser, name.offset, "expected another name, there is a pipeline \"%.60s\"",
+			text);
 	else if (r < 0)
 		no_memory(parser);
 	rota__free(text);

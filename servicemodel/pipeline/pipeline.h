@@ -24,9 +24,9 @@ struct rota_store;
 /* What a text or a call says that an argument is, and what that is once it was built. */
 struct rota__argument_value {
 	bool is_given;
-	bool is_reference; /* text is a field of the initial record */
-	bool is_list;      /* fields: text is not used */
-	char *text;        /* NULL: no text */
+	bool is_reference;        /* text is a field of the initial record */
+	bool is_list;             /* fields: text is not used */
+	char *text;               /* NULL: no text */
 	struct rota__place place; /* of its first byte; line 0: of no text */
 	char **fields;
 	size_t field_count;

@@ -10,10 +10,13 @@
 
 #include "allocator.h"
 #include "commands.h"
+#include "run.h"
 
 struct rota_registry {
 	const struct rota_command **commands;
 	size_t command_count;
+	const struct rota_dispatcher **dispatchers;
+	size_t dispatcher_count;
 };
 
 static bool
@@ -97,6 +100,17 @@ rota_registry_add_command(struct rota_registry *registry, const struct rota_comm
 }
 
 int
+rota_registry_add_dispatcher(struct rota_registry *registry,
+	const struct rota_dispatcher *dispatcher)
+{
+	if (dispatcher->size != sizeof(*dispatcher) || !are_words(dispatcher->aliases) ||
+		dispatcher->dispatch == NULL)
+		return -EINVAL;
+	return append((const void ***)&registry->dispatchers, &registry->dispatcher_count,
+		dispatcher);
+}
+
+int
 rota_registry_new(struct rota_registry **ret_registry)
 {
 	struct rota_registry *registry = rota__calloc(sizeof(*registry));
@@ -104,6 +118,8 @@ rota_registry_new(struct rota_registry **ret_registry)
 
 	for (size_t i = 0; r == 0 && rota__commands[i] != NULL; i++)
 		r = rota_registry_add_command(registry, rota__commands[i]);
+	for (size_t i = 0; r == 0 && rota__dispatchers[i] != NULL; i++)
+		r = rota_registry_add_dispatcher(registry, rota__dispatchers[i]);
 	if (r < 0) {
 		rota_registry_free(registry);
 		return r;
@@ -118,6 +134,7 @@ rota_registry_free(struct rota_registry *registry)
 	if (registry == NULL)
 		return;
 	rota__free(registry->commands);
+	rota__free(registry->dispatchers);
 	rota__free(registry);
 }
 
@@ -135,4 +152,20 @@ const struct rota_command *
 rota_registry_command_at(const struct rota_registry *registry, size_t index)
 {
 	return index < registry->command_count ? registry->commands[index] : NULL;
+}
+
+const struct rota_dispatcher *
+rota_registry_dispatcher(const struct rota_registry *registry, const char *alias)
+{
+	for (size_t i = registry->dispatcher_count; i-- > 0;) {
+		if (has_alias(registry->dispatchers[i]->aliases, alias))
+			return registry->dispatchers[i];
+	}
+	return NULL;
+}
+
+const struct rota_dispatcher *
+rota_registry_dispatcher_at(const struct rota_registry *registry, size_t index)
+{
+	return index < registry->dispatcher_count ? registry->dispatchers[index] : NULL;
 }

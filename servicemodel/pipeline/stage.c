@@ -80,8 +80,7 @@ rota_stage_text(const struct rota_stage *stage, const char *name)
 const char *const *
 rota_stage_fields(const struct rota_stage *stage, const char *name, size_t *ret_count)
 {
-	const struct rota__argument_value *value =
-		find_typed(stage, name, ROTA_ARGUMENT_FIELDS);
+	const struct rota__argument_value *value = find_typed(stage, name, ROTA_ARGUMENT_FIELDS);
 
 	*ret_count = value->field_count;
 	return (const char *const *)value->fields;
@@ -96,7 +95,8 @@ text_of(const struct rota_value *value)
 
 	switch (value->type) {
 	case ROTA_TYPE_BOOL:
-		return rota__copy_text(value->is.boolean ? "true" : "false", value->is.boolean ? 4 : 5);
+		return rota__copy_text(value->is.boolean ? "true" : "false",
+			value->is.boolean ? 4 : 5);
 	case ROTA_TYPE_INT:
 		snprintf(text, sizeof text, "%" PRId64, value->is.integer);
 		break;

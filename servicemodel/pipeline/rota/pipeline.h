@@ -48,9 +48,9 @@ struct rota_step;
 
 /* Why a text is no pipeline, or why one cannot be built or did not run to its end. */
 struct rota_pipeline_error {
-	int code;        /* as it is returned */
-	unsigned line;   /* in the text, from 1; 0: at no place of a text */
-	unsigned column; /* in characters, from 1 */
+	int code;                         /* as it is returned */
+	unsigned line;                    /* in the text, from 1; 0: at no place of a text */
+	unsigned column;                  /* in characters, from 1 */
 	char text[ROTA_PIPELINE_MESSAGE]; /* "line 1, column 8: make: expected …" */
 };
 
@@ -63,12 +63,12 @@ ROTA_API int rota_pipeline_context_new(const struct rota_registry *registry,
 /* With its pipelines and its store. Not while it is run. NULL does nothing. */
 ROTA_API void rota_pipeline_context_free(struct rota_pipeline_context *context);
 
-ROTA_API const struct rota_registry *rota_pipeline_context_registry(
-	const struct rota_pipeline_context *context);
+ROTA_API const struct rota_registry *
+rota_pipeline_context_registry(const struct rota_pipeline_context *context);
 
 /* The names of the fields of all records that go through its pipelines. It lives as long as it. */
-ROTA_API struct rota_names *rota_pipeline_context_names(
-	const struct rota_pipeline_context *context);
+ROTA_API struct rota_names *rota_pipeline_context_names(const struct rota_pipeline_context
+		*context);
 
 /*
  * The record that a run begins with: NULL, as at first, for none. It is copied; it must have the
@@ -76,8 +76,8 @@ ROTA_API struct rota_names *rota_pipeline_context_names(
  */
 ROTA_API int rota_pipeline_context_set_initial(struct rota_pipeline_context *context,
 	const struct rota_record *record);
-ROTA_API const struct rota_record *rota_pipeline_context_initial(
-	const struct rota_pipeline_context *context);
+ROTA_API const struct rota_record *rota_pipeline_context_initial(const struct rota_pipeline_context
+		*context);
 
 /*
  * Adds the pipelines of a text, which need not end with a NUL, and builds them. Returns 0; or, with
@@ -155,5 +155,7 @@ ROTA_API bool rota_pipeline_is_built(const struct rota_pipeline *pipeline);
 ROTA_API int rota_pipeline_format(const struct rota_pipeline *pipeline, struct rota_buffer *buffer);
 
 ROTA_END_DECLS
+
+#include <rota/dispatcher.h>
 
 #endif

@@ -12,6 +12,7 @@
 
 ROTA_BEGIN_DECLS
 
+struct rota_dispatcher;
 struct rota_registry;
 
 /* Returns 0 or -ENOMEM. */
@@ -34,6 +35,16 @@ ROTA_API const struct rota_command *rota_registry_command(const struct rota_regi
 
 /* The command at an index, from 0, in the order in which they were added; NULL behind the last. */
 ROTA_API const struct rota_command *rota_registry_command_at(const struct rota_registry *registry,
+	size_t index);
+
+/* The same of dispatchers (<rota/dispatcher.h>): without dispatch they make no sense. */
+ROTA_API int rota_registry_add_dispatcher(struct rota_registry *registry,
+	const struct rota_dispatcher *dispatcher);
+ROTA_API const struct rota_dispatcher *rota_registry_dispatcher(const struct rota_registry
+									*registry,
+	const char *alias);
+ROTA_API const struct rota_dispatcher *rota_registry_dispatcher_at(const struct rota_registry
+									   *registry,
 	size_t index);
 
 ROTA_END_DECLS
