@@ -74,6 +74,7 @@ rota__chain_free(struct rota__chain *chain)
 
 		if (stage->is_init && stage->step->command->fini != NULL)
 			stage->step->command->fini(stage, stage->state);
+		rota__needs_fini(&stage->needs);
 		free_resolved(stage);
 		rota__free(stage->state);
 	}
@@ -92,6 +93,24 @@ init(struct rota_stage *stage)
 	return 0;
 }
 
+/* From the last stage, behind which all fields matter, to the first. */
+static void
+spread_needs(struct rota__chain *chain)
+{
+	struct rota_needs needs = { .is_all = true };
+
+	for (size_t i = chain->count; i > 0; i--) {
+		struct rota_stage *stage = &chain->stages[i - 1];
+
+		rota__needs_copy(&stage->needs, &needs);
+		if (stage->step->command->needs != NULL)
+			stage->step->command->needs(stage, stage->state, &needs);
+		else
+			rota_needs_all(&needs);
+	}
+	rota__needs_fini(&needs);
+}
+
 int
 rota__chain_begin(struct rota__chain *chain)
 {
@@ -102,6 +121,8 @@ rota__chain_begin(struct rota__chain *chain)
 		if (r == 0)
 			r = init(&chain->stages[i]);
 	}
+	if (r == 0)
+		spread_needs(chain);
 	for (size_t i = 0; r == 0 && i < chain->count; i++) {
 		struct rota_stage *stage = &chain->stages[i];
 

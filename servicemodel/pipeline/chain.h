@@ -6,6 +6,7 @@
 #ifndef ROTA_PRIVATE_CHAIN_H
 #define ROTA_PRIVATE_CHAIN_H
 
+#include "needs.h"
 #include "pipeline.h"
 
 struct rota__execution;
@@ -30,6 +31,7 @@ struct rota_stage {
 	struct rota__argument_value
 		*resolved; /* of the references among the values; NULL: there are none */
 	enum rota_part part;
+	struct rota_needs needs; /* of what it emits */
 	bool is_init;
 	bool is_done; /* it wants no more */
 };

@@ -34,6 +34,7 @@
 ROTA_BEGIN_DECLS
 
 struct rota_names;
+struct rota_needs;
 struct rota_pipeline_context;
 struct rota_record;
 struct rota_stage;
@@ -126,7 +127,24 @@ struct rota_command {
 	int (*process)(struct rota_stage *stage, void *state, struct rota_record *record);
 	int (*finish)(struct rota_stage *stage, void *state);
 	void (*fini)(struct rota_stage *stage, void *state);
+	/*
+	 * Which fields matter, so that nobody makes others; between init and start. needs are the fields
+	 * of what this stage emits that those behind it look at, to be changed into those that it looks
+	 * at or passes on itself. NULL: all of them matter to it.
+	 */
+	void (*needs)(struct rota_stage *stage, void *state, struct rota_needs *needs);
 };
+
+/* Fields that matter. When there is no memory to note one, all do. */
+ROTA_API void rota_needs_all(struct rota_needs *needs);
+ROTA_API void rota_needs_none(struct rota_needs *needs);
+ROTA_API void rota_needs_add(struct rota_needs *needs, uint32_t name);
+/* Nothing when all matter. */
+ROTA_API void rota_needs_remove(struct rota_needs *needs, uint32_t name);
+ROTA_API bool rota_needs_has(const struct rota_needs *needs, uint32_t name);
+
+/* Whether anybody behind this stage looks at that field of what it emits. From start on. */
+ROTA_API bool rota_stage_needs(const struct rota_stage *stage, uint32_t name);
 
 /*
  * Sends a record downstream, where it may be changed: what it contains afterwards is undefined, but

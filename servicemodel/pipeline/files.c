@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files that are written, through a buffer.
+ */
+#include "files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "allocator.h"
+
+#define SIZE ((size_t)64 << 10)
+
+const struct rota_sys_ops *rota__files_sys_for_tests;
+
+const struct rota_sys_ops *
+rota__files_sys(void)
+{
+	return rota__files_sys_for_tests != NULL ? rota__files_sys_for_tests : rota__default_sys();
+}
+
+static char *
+copy_text(const char *text, const char *more)
+{
+	size_t len = strlen(text), more_len = strlen(more);
+	char *copy = rota__malloc(len + more_len + 1);
+
+	if (copy != NULL) {
+		memcpy(copy, text, len);
+		memcpy(copy + len, more, more_len + 1);
+	}
+	return copy;
+}
+
+static int
+open_file(struct writer *writer, const char *path, bool appends)
+{
+	const struct rota_sys_ops *sys = rota__files_sys();
+	struct stat status;
+	bool is_special = sys->stat(path, &status) == 0 && !S_ISREG(status.st_mode);
+	int flags = O_WRONLY | O_CREAT | O_CLOEXEC;
+	char suffix[32];
+
+	snprintf(suffix, sizeof suffix, ".%ld~", (long)getpid());
+	writer->path = copy_text(path, "");
+	/* What is no file, /dev/null or a pipe, is not replaced. */
+	if (!appends && !is_special)
+		writer->beside = copy_text(path, suffix);
+	if (writer->path == NULL || (writer->beside == NULL && !appends && !is_special))
+		return -ENOMEM;
+	flags |= appends ? O_APPEND : O_TRUNC;
+	writer->fd = sys->create(writer->beside != NULL ? writer->beside : path, flags, 0666);
+	return writer->fd < 0 ? -errno : 0;
+}
+
+int
+rota__writer_open(struct writer *writer, const char *path, bool appends)
+{
+	int r = 0;
+
+	*writer = (struct writer){ .fd = -1, .size = SIZE };
+	writer->bytes = rota__malloc(SIZE);
+	if (writer->bytes == NULL)
+		return -ENOMEM;
+	if (strcmp(path, "-") == 0)
+		writer->fd = STDOUT_FILENO;
+	else
+		r = open_file(writer, path, appends);
+	if (r < 0) {
+		rota__free(writer->beside);
+		writer->beside = NULL;
+		rota__writer_close(writer);
+	}
+	return r;
+}
+
+static int
+write_all(struct writer *writer, const char *bytes, size_t len)
+{
+	while (len > 0) {
+		ssize_t r = rota__files_sys()->write(writer->fd, bytes, len);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0)
+			return r < 0 ? -errno : -EIO;
+		bytes += r;
+		len -= (size_t)r;
+	}
+	return 0;
+}
+
+int
+rota__writer_flush(struct writer *writer)
+{
+	size_t len = writer->len;
+
+	writer->len = 0;
+	return write_all(writer, writer->bytes, len);
+}
+
+int
+rota__writer_write(struct writer *writer, const void *bytes, size_t len)
+{
+	int r;
+
+	if (len > writer->size - writer->len) {
+		r = rota__writer_flush(writer);
+		if (r < 0)
+			return r;
+		if (len > writer->size)
+			return write_all(writer, bytes, len);
+	}
+	if (len > 0)
+		memcpy(writer->bytes + writer->len, bytes, len);
+	writer->len += len;
+	return 0;
+}
+
+int
+rota__writer_finish(struct writer *writer)
+{
+	const struct rota_sys_ops *sys = rota__files_sys();
+	int r = rota__writer_flush(writer);
+
+	if (r == 0 && writer->beside != NULL) {
+		if (sys->fsync(writer->fd) < 0 || sys->rename(writer->beside, writer->path) < 0)
+			return -errno;
+		rota__free(writer->beside);
+		writer->beside = NULL;
+	}
+	return r;
+}
+
+void
+rota__writer_close(struct writer *writer)
+{
+	const struct rota_sys_ops *sys = rota__files_sys();
+
+	if (writer->fd > STDOUT_FILENO)
+		sys->close(writer->fd);
+	if (writer->beside != NULL)
+		sys->unlink(writer->beside);
+	rota__free(writer->beside);
+	rota__free(writer->path);
+	rota__free(writer->bytes);
+	*writer = (struct writer){ .fd = -1 };
+}
