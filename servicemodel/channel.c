@@ -5,6 +5,7 @@
  * whatever process and for whatever reason.
  */
 #include "channel.h"
+#include "descriptors.h"
 
 #include <errno.h>
 #include <string.h>
@@ -96,6 +97,13 @@ rota_channel_receiver(struct rota_channel *channel, struct rota_receiver **ret_r
 	channel->to = -1;
 	*ret_receiver = receiver;
 	return 0;
+}
+
+void
+rota__channel_descriptors(const struct rota_channel *channel, int ret_fds[2])
+{
+	ret_fds[0] = channel->from;
+	ret_fds[1] = channel->to;
 }
 
 void

@@ -108,5 +108,6 @@ const struct rota_dispatcher *const rota__dispatchers[] = {
 	&local,
 	&local_test,
 	&local_repl,
+	&rota__multiproc,
 	NULL,
 };

@@ -68,8 +68,6 @@ int
 rota__run_take(struct rota_run *run, struct rota_record *record)
 {
 	run->result->records++;
-	if (run->options.on_record == NULL)
-		return 0;
 	return run->options.on_record(record, run->options.userdata);
 }
 
@@ -111,10 +109,10 @@ tell_progress(struct rota__execution *execution, const char *command, uint64_t d
 	rota__run_progress(execution->userdata, command, done, total);
 }
 
-/* Commands may change the record that they get. */
-static int
-generate(struct rota__chain *chain, const struct rota_record *initial)
+int
+rota__run_generate(struct rota__chain *chain)
 {
+	const struct rota_record *initial = chain->initial;
 	struct rota_record copy;
 	int r = 0;
 
@@ -139,11 +137,11 @@ rota_run_here(struct rota_run *run)
 	if (r < 0)
 		return r;
 	chain->initial = rota_pipeline_context_initial(run->context);
-	chain->sink = take;
+	chain->sink = run->options.on_record == NULL ? NULL : take;
 	chain->userdata = run;
 	r = rota__chain_begin(chain);
 	if (r == 0)
-		r = generate(chain, chain->initial);
+		r = rota__run_generate(chain);
 	if (r == 0)
 		r = rota__chain_finish(chain);
 	rota__chain_free(chain);

@@ -41,6 +41,8 @@ extern const struct rota_dispatcher rota__multiproc;
 int rota__run_take(struct rota_run *run, struct rota_record *record);
 /* Calls on_progress, if it is time. */
 void rota__run_progress(struct rota_run *run, const char *command, uint64_t done, uint64_t total);
+/* The chain's initial record goes in as a copy, as commands may change it. */
+int rota__run_generate(struct rota__chain *chain);
 /* Runs it by its dispatcher, with all that is around that. */
 int rota__run_dispatch(struct rota_run *run);
 /* A monotonic clock, for who has no context. */

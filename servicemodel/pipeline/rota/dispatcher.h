@@ -31,7 +31,8 @@ ROTA_BEGIN_DECLS
 
 struct rota_run;
 
-#define ROTA_RUN_PROCESSES 256
+/* Most processes of a layer. */
+#define ROTA_RUN_PROCESSES 64
 #define ROTA_PLAN_LAYERS 2
 
 /* How far a run is: of all processes together. */
@@ -66,7 +67,7 @@ struct rota_run_options {
 
 struct rota_run_result {
 	struct rota_pipeline_error error; /* code 0: none */
-	uint64_t records;                 /* that came out */
+	uint64_t records;                 /* that on_record was given */
 	pid_t pid;                        /* of local_detached; otherwise 0 */
 	/* Those that local_test kept, with the context's names. */
 	struct rota_record *kept;
