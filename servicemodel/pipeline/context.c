@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "allocator.h"
+#include "store.h"
 
 int
 rota_pipeline_context_new(const struct rota_registry *registry,
@@ -18,6 +19,12 @@ rota_pipeline_context_new(const struct rota_registry *registry,
 		return -ENOMEM;
 	r = rota_names_new(&context->names);
 	if (r < 0) {
+		rota__free(context);
+		return r;
+	}
+	r = rota_store_open(registry, "memory", &context->store);
+	if (r < 0) {
+		rota_names_free(context->names);
 		rota__free(context);
 		return r;
 	}
@@ -37,6 +44,7 @@ rota_pipeline_context_free(struct rota_pipeline_context *context)
 		rota__pipeline_destroy(rota_pipeline_at(context, 0));
 	rota_record_fini(&context->initial);
 	rota_names_free(context->names);
+	rota_store_close(context->store);
 	rota__free(context);
 }
 
@@ -50,6 +58,19 @@ struct rota_names *
 rota_pipeline_context_names(const struct rota_pipeline_context *context)
 {
 	return context->names;
+}
+
+void
+rota_pipeline_context_set_store(struct rota_pipeline_context *context, struct rota_store *store)
+{
+	rota_store_close(context->store);
+	context->store = store;
+}
+
+struct rota_store *
+rota_pipeline_context_store(const struct rota_pipeline_context *context)
+{
+	return context->store;
 }
 
 int

@@ -10,7 +10,9 @@
 #include <rota/errors.h>
 
 #include "allocator.h"
+#include "descriptors.h"
 #include "run.h"
+#include "store.h"
 
 static const char *const local_aliases[] = { "local", NULL };
 static const struct rota_dispatcher local = {
@@ -104,10 +106,75 @@ static const struct rota_dispatcher local_repl = {
 	.dispatch = rota_run_here,
 };
 
+/* local_detached */
+
+/* What follows is a process that nobody waits for. */
+static void
+live_detached(struct rota_run *run, int to)
+{
+	pid_t pid = getpid();
+	int null = run->sys->open("/dev/null", O_RDWR | O_CLOEXEC);
+	int r;
+
+	run->options.on_record = NULL;
+	run->options.on_progress = NULL;
+	if (null >= 0)
+		(void)run->sys->dup3(null, STDIN_FILENO, 0);
+	rota__store_forked(run->context->store);
+	if (run->sys->write(to, &pid, sizeof pid) != sizeof pid)
+		_exit(1);
+	rota__close_others(run->sys, NULL, 0);
+	r = rota__run_registered(run, rota_run_here);
+	if (r < 0 && run->execution.error.code != 0)
+		fprintf(stderr, "%s\n", run->execution.error.text);
+	_exit(fflush(NULL) == 0 && r == 0 ? 0 : 1);
+}
+
+/* A process between, which ends at once, leaves it to init. */
+static int
+dispatch_detached(struct rota_run *run)
+{
+	pid_t between, pid = 0;
+	int pair[2], status;
+	ssize_t n;
+
+	if (run->sys->pipe2(pair, O_CLOEXEC) < 0)
+		return rota_run_fail(run, -errno, "there is no pipe: %s", rota_error_name(errno));
+	fflush(NULL);
+	between = run->sys->fork();
+	if (between == 0) {
+		(void)setsid();
+		if (run->sys->fork() == 0)
+			live_detached(run, pair[1]);
+		_exit(0);
+	}
+	run->sys->close(pair[1]);
+	do
+		n = between < 0 ? 0 : run->sys->read(pair[0], &pid, sizeof pid);
+	while (n < 0 && errno == EINTR);
+	run->sys->close(pair[0]);
+	while (between > 0 && run->sys->wait4(between, &status, 0, NULL) < 0 && errno == EINTR)
+		;
+	if (n != sizeof pid)
+		return rota_run_fail(run, -EAGAIN, "a process could not be started");
+	run->result->pid = pid;
+	return 0;
+}
+
+static const char *const detached_aliases[] = { "local_detached", NULL };
+static const struct rota_dispatcher local_detached = {
+	.size = sizeof(local_detached),
+	.aliases = detached_aliases,
+	.flags = ROTA_DISPATCHER_DETACHES,
+	.summary = "In a process of its own, whose pid is returned at once",
+	.dispatch = dispatch_detached,
+};
+
 const struct rota_dispatcher *const rota__dispatchers[] = {
 	&local,
 	&local_test,
 	&local_repl,
+	&local_detached,
 	&rota__multiproc,
 	NULL,
 };

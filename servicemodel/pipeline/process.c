@@ -17,6 +17,7 @@
 #include "allocator.h"
 #include "descriptors.h"
 #include "process.h"
+#include "store.h"
 
 /* Of a process that could not say why. */
 #define FAILED 1
@@ -222,6 +223,7 @@ rota__process_live(struct rota__process *process, pid_t parent)
 		_exit(FAILED);
 	if (run->sys->dup3(process->errors[1], STDERR_FILENO, 0) < 0)
 		_exit(FAILED);
+	rota__store_forked(run->context->store);
 	self.execution.userdata = &self;
 	self.execution.on_progress = run->options.on_progress == NULL ? NULL : tell_progress;
 	rota__intake_init(&self.intake, NULL, run->context->names, NULL, NULL);

@@ -11,12 +11,15 @@
 #include "allocator.h"
 #include "commands.h"
 #include "run.h"
+#include "store.h"
 
 struct rota_registry {
 	const struct rota_command **commands;
 	size_t command_count;
 	const struct rota_dispatcher **dispatchers;
 	size_t dispatcher_count;
+	const struct rota_store_kind **stores;
+	size_t store_count;
 };
 
 static bool
@@ -111,6 +114,26 @@ rota_registry_add_dispatcher(struct rota_registry *registry,
 }
 
 int
+rota_registry_add_store(struct rota_registry *registry, const struct rota_store_kind *kind)
+{
+	if (kind->size != sizeof(*kind) || !are_words(kind->aliases) || kind->open == NULL ||
+		kind->close == NULL || kind->get == NULL || kind->put == NULL ||
+		kind->remove == NULL || kind->list == NULL || kind->compare_and_set == NULL)
+		return -EINVAL;
+	return append((const void ***)&registry->stores, &registry->store_count, kind);
+}
+
+const struct rota_store_kind *
+rota_registry_store(const struct rota_registry *registry, const char *alias)
+{
+	for (size_t i = registry->store_count; i-- > 0;) {
+		if (has_alias(registry->stores[i]->aliases, alias))
+			return registry->stores[i];
+	}
+	return NULL;
+}
+
+int
 rota_registry_new(struct rota_registry **ret_registry)
 {
 	struct rota_registry *registry = rota__calloc(sizeof(*registry));
@@ -120,6 +143,8 @@ rota_registry_new(struct rota_registry **ret_registry)
 		r = rota_registry_add_command(registry, rota__commands[i]);
 	for (size_t i = 0; r == 0 && rota__dispatchers[i] != NULL; i++)
 		r = rota_registry_add_dispatcher(registry, rota__dispatchers[i]);
+	for (size_t i = 0; r == 0 && rota__store_kinds[i] != NULL; i++)
+		r = rota_registry_add_store(registry, rota__store_kinds[i]);
 	if (r < 0) {
 		rota_registry_free(registry);
 		return r;
@@ -135,6 +160,7 @@ rota_registry_free(struct rota_registry *registry)
 		return;
 	rota__free(registry->commands);
 	rota__free(registry->dispatchers);
+	rota__free(registry->stores);
 	rota__free(registry);
 }
 

@@ -12,6 +12,7 @@
 #include <rota/errors.h>
 
 #include "allocator.h"
+#include "store.h"
 
 rota_time
 rota__now(void)
@@ -203,12 +204,34 @@ begin(struct rota_run *run, struct rota_pipeline_context *context, struct rota_r
 }
 
 int
-rota__run_dispatch(struct rota_run *run)
+rota__run_registered(struct rota_run *run, int (*dispatch)(struct rota_run *run))
+{
+	int r = rota_store_enter(run->context->store);
+
+	if (r < 0)
+		return rota_run_fail(run, r, "the store cannot be used: %s", rota_error_name(r));
+	r = rota__run_register(run);
+	if (r < 0) {
+		rota_run_fail(run, r, "the run cannot be registered in the store: %s",
+			rota_error_name(r));
+	} else {
+		r = dispatch(run);
+		rota__run_unregister(run, r);
+	}
+	rota_store_leave(run->context->store);
+	return r;
+}
+
+static int
+dispatch_run(struct rota_run *run)
 {
 	int r;
 
 	run->context->is_run = true;
-	r = run->dispatcher->dispatch(run);
+	if ((run->dispatcher->flags & ROTA_DISPATCHER_DETACHES) != 0)
+		r = run->dispatcher->dispatch(run);
+	else
+		r = rota__run_registered(run, run->dispatcher->dispatch);
 	run->context->is_run = false;
 	if (r < 0 && run->execution.error.code != 0 && run->result->error.code == 0)
 		run->result->error = run->execution.error;
@@ -228,7 +251,7 @@ rota_dispatch(struct rota_pipeline_context *context, const char *dispatcher,
 	r = look(&run, dispatcher, options);
 	if (r == 0)
 		r = prepare(&run);
-	return r < 0 ? r : rota__run_dispatch(&run);
+	return r < 0 ? r : dispatch_run(&run);
 }
 
 int

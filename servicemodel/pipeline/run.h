@@ -31,6 +31,8 @@ struct rota_run {
 	struct rota__execution execution;
 	const struct rota_sys_ops *sys;
 	rota_time told; /* progress */
+	int64_t started;
+	char key[64]; /* in the store */
 };
 
 /* Then NULL. */
@@ -43,8 +45,8 @@ int rota__run_take(struct rota_run *run, struct rota_record *record);
 void rota__run_progress(struct rota_run *run, const char *command, uint64_t done, uint64_t total);
 /* The chain's initial record goes in as a copy, as commands may change it. */
 int rota__run_generate(struct rota__chain *chain);
-/* Runs it by its dispatcher, with all that is around that. */
-int rota__run_dispatch(struct rota_run *run);
+/* Runs it, registered in the store, which it enters. */
+int rota__run_registered(struct rota_run *run, int (*dispatch)(struct rota_run *run));
 /* A monotonic clock, for who has no context. */
 rota_time rota__now(void);
 

@@ -157,5 +157,6 @@ ROTA_API int rota_pipeline_format(const struct rota_pipeline *pipeline, struct r
 ROTA_END_DECLS
 
 #include <rota/dispatcher.h>
+#include <rota/store.h>
 
 #endif

@@ -14,6 +14,7 @@ ROTA_BEGIN_DECLS
 
 struct rota_dispatcher;
 struct rota_registry;
+struct rota_store_kind;
 
 /* Returns 0 or -ENOMEM. */
 ROTA_API int rota_registry_new(struct rota_registry **ret_registry);
@@ -46,6 +47,12 @@ ROTA_API const struct rota_dispatcher *rota_registry_dispatcher(const struct rot
 ROTA_API const struct rota_dispatcher *rota_registry_dispatcher_at(const struct rota_registry
 									   *registry,
 	size_t index);
+
+/* The same of kinds of stores (<rota/store.h>). */
+ROTA_API int rota_registry_add_store(struct rota_registry *registry,
+	const struct rota_store_kind *kind);
+ROTA_API const struct rota_store_kind *rota_registry_store(const struct rota_registry *registry,
+	const char *alias);
 
 ROTA_END_DECLS
 
