@@ -157,6 +157,7 @@ ROTA_API int rota_pipeline_format(const struct rota_pipeline *pipeline, struct r
 ROTA_END_DECLS
 
 #include <rota/dispatcher.h>
+#include <rota/pipeline_program.h>
 #include <rota/store.h>
 
 #endif

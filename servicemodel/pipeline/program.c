@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line of rota-pipeline. It keeps nothing between two calls. */
+#include <rota/pipeline_program.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <rota/errors.h>
+#include <rota/pipeline.h>
+#include <rota/version.h>
+
+#include "allocator.h"
+#include "sys.h"
+
+#define FAILED 1
+#define MISUSED 2
+
+static const char help[] =
+	"usage: %s run [-d DISPATCHER] [-j N] [--plan] [--progress] [--store STORE] TEXT | -f FILE\n"
+	"       %s list\n"
+	"       %s help COMMAND\n"
+	"       %s status | cleanup --store STORE\n"
+	"\n"
+	"Runs pipelines of commands: read access.log | parse combined | stats count by status | output\n"
+	"\n"
+	"  -d, --dispatcher DISPATCHER  how it is run: list shows them [local]\n"
+	"  -j, --processes N            for a dispatcher with several processes [one a processor]\n"
+	"  -f, --file FILE              the text is in a file; - is stdin\n"
+	"  -p, --pipeline NAME          of a text with several [main]\n"
+	"      --plan                   show layers, processes and commands, and run nothing\n"
+	"      --progress               tell on stderr how far it is\n"
+	"      --store STORE            memory, or sqlite:PATH for all runs [$ROTA_PIPELINE_STORE, memory]\n";
+
+struct arguments {
+	const char *program;
+	const char *dispatcher;
+	const char *file;
+	const char *pipeline;
+	const char *store;
+	unsigned processes;
+	bool is_plan;
+	bool is_progress;
+	char **rest;
+	int rest_count;
+};
+
+struct work {
+	const struct rota_registry *registry;
+	struct arguments arguments;
+	struct rota_pipeline_context *context;
+	struct rota_buffer text;
+	bool has_progress; /* on stderr's line */
+};
+
+static int misuse(const struct work *work, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static int
+misuse(const struct work *work, const char *format, ...)
+{
+	va_list arguments;
+
+	fprintf(stderr, "%s: ", work->arguments.program);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fprintf(stderr, "; --help tells more\n");
+	return MISUSED;
+}
+
+static int
+fail(const struct work *work, const char *what, const char *why)
+{
+	if (work->has_progress)
+		fputc('\n', stderr);
+	fprintf(stderr, "%s: %s%s%s\n", work->arguments.program, what, why[0] == '\0' ? "" : ": ",
+		why);
+	return FAILED;
+}
+
+static int
+fail_code(const struct work *work, const char *what, int error)
+{
+	char text[128];
+
+	return fail(work, what, rota_strerror(error, text, sizeof text));
+}
+
+/* What is written must have arrived. */
+static int
+flush(const struct work *work)
+{
+	return fflush(stdout) == 0 && !ferror(stdout)
+		? 0
+		: fail(work, "stdout", "it cannot be written");
+}
+
+/* list and help */
+
+static void
+print_aliases(const char *const *aliases, const char *summary)
+{
+	char names[80] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; aliases[i] != NULL && len < sizeof names; i++)
+		len += (size_t)snprintf(names + len, sizeof names - len, "%s%s", i == 0 ? "" : ", ",
+			aliases[i]);
+	printf("  %-28s %s\n", names, summary == NULL ? "" : summary);
+}
+
+static int
+list(struct work *work)
+{
+	const struct rota_registry *registry = work->registry;
+	const struct rota_dispatcher *dispatcher;
+	const struct rota_command *command;
+
+	printf("Commands:\n");
+	for (size_t i = 0; (command = rota_registry_command_at(registry, i)) != NULL; i++)
+		print_aliases(command->aliases, command->summary);
+	printf("Dispatchers:\n");
+	for (size_t i = 0; (dispatcher = rota_registry_dispatcher_at(registry, i)) != NULL; i++)
+		print_aliases(dispatcher->aliases, dispatcher->summary);
+	return flush(work);
+}
+
+static void
+print_argument(const struct rota_argument *argument)
+{
+	static const char *const types[] = {
+		[ROTA_ARGUMENT_BOOL] = "true or false",
+		[ROTA_ARGUMENT_INT] = "whole number",
+		[ROTA_ARGUMENT_DOUBLE] = "number",
+		[ROTA_ARGUMENT_DURATION] = "time",
+		[ROTA_ARGUMENT_TEXT] = "text",
+		[ROTA_ARGUMENT_FIELD] = "field",
+		[ROTA_ARGUMENT_FIELDS] = "fields",
+		[ROTA_ARGUMENT_EXPRESSION] = "expression",
+		[ROTA_ARGUMENT_PIPELINE] = "pipeline",
+	};
+
+	printf("  %s%s%s  (%s", argument->name,
+		(argument->flags & ROTA_ARGUMENT_POSITIONAL) != 0 ? "" : "=",
+		(argument->flags & ROTA_ARGUMENT_REQUIRED) != 0 ? ", required" : "",
+		argument->choices != NULL ? argument->choices : types[argument->type]);
+	if (argument->default_value != NULL)
+		printf("; %s if it is not given", argument->default_value);
+	printf(")\n      %s\n", argument->help == NULL ? "" : argument->help);
+}
+
+static int
+help_command(struct work *work)
+{
+	static const char *const kinds[] = { "generating", "streaming", "merging" };
+	const struct rota_command *command;
+
+	if (work->arguments.rest_count != 1)
+		return misuse(work, "help takes the name of a command");
+	command = rota_registry_command(work->registry, work->arguments.rest[0]);
+	if (command == NULL)
+		return misuse(work, "there is no command \"%s\"", work->arguments.rest[0]);
+	printf("%s (%s): %s\n", command->aliases[0], kinds[command->kind],
+		command->summary == NULL ? "" : command->summary);
+	for (size_t i = 0; command->arguments != NULL && command->arguments[i].name != NULL; i++)
+		print_argument(&command->arguments[i]);
+	if (command->help != NULL)
+		printf("\n%s\n", command->help);
+	return flush(work);
+}
+
+/* The store */
+
+/* In the work's context. */
+static int
+open_store(struct work *work)
+{
+	const char *name = work->arguments.store;
+	struct rota_store *store;
+	int r;
+
+	if (name == NULL)
+		name = getenv("ROTA_PIPELINE_STORE");
+	if (name == NULL || name[0] == '\0')
+		return 0;
+	r = rota_store_open(work->registry, name, &store);
+	if (r == -ENOENT || r == -EINVAL)
+		return misuse(work, "no store is called \"%s\": memory, or sqlite:PATH", name);
+	if (r < 0)
+		return fail_code(work, name, r);
+	rota_pipeline_context_set_store(work->context, store);
+	return 0;
+}
+
+static void
+print_time(int64_t seconds)
+{
+	time_t time = (time_t)seconds;
+	char text[40] = "-";
+	struct tm parts;
+
+	if (seconds > 0 && gmtime_r(&time, &parts) != NULL)
+		strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+	printf("%-20s  ", text);
+}
+
+static void
+print_run(const struct rota_run_status *status, void *userdata)
+{
+	(void)userdata;
+	printf("%-9s %8d  ", rota_run_state_name(status->state), (int)status->pid);
+	print_time(status->started);
+	print_time(status->ended);
+	printf("%s by %s\n", status->pipeline, status->dispatcher);
+}
+
+static int
+with_runs(struct work *work, bool is_cleanup)
+{
+	struct rota_store *store = rota_pipeline_context_store(work->context);
+	int r = rota_store_enter(store);
+
+	if (r < 0)
+		return fail_code(work, "the store", r);
+	r = is_cleanup ? rota_runs_cleanup(store) : rota_runs_status(store, print_run, NULL);
+	rota_store_leave(store);
+	if (r < 0)
+		return fail_code(work, "the store", r);
+	if (is_cleanup)
+		printf("%d removed\n", r);
+	return flush(work);
+}
+
+/* run */
+
+static int
+read_file(struct work *work)
+{
+	const struct rota_sys_ops *sys = rota__default_sys();
+	const char *name = work->arguments.file;
+	bool is_stdin = strcmp(name, "-") == 0;
+	int fd = is_stdin ? STDIN_FILENO : sys->open(name, O_RDONLY | O_CLOEXEC);
+	char bytes[4096];
+	ssize_t n = fd < 0 ? -1 : 1;
+	int r = 0;
+
+	while (r == 0 && n > 0) {
+		n = sys->read(fd, bytes, sizeof bytes);
+		if (n < 0 && errno == EINTR)
+			n = 1;
+		else if (n > 0)
+			r = rota_buffer_add(&work->text, bytes, (size_t)n);
+	}
+	if (n < 0)
+		r = -errno;
+	if (fd >= 0 && !is_stdin)
+		sys->close(fd);
+	return r < 0 ? fail_code(work, name, r) : 0;
+}
+
+static int
+read_text(struct work *work)
+{
+	const struct arguments *arguments = &work->arguments;
+
+	if ((arguments->file != NULL) == (arguments->rest_count == 1))
+		return misuse(work, "run takes one text of a pipeline, or -f FILE");
+	if (arguments->rest_count > 1)
+		return misuse(work, "run takes one text: put quotes around the pipeline");
+	if (arguments->file != NULL)
+		return read_file(work);
+	if (rota_buffer_add(&work->text, arguments->rest[0], strlen(arguments->rest[0])) < 0)
+		return fail_code(work, "the text", -ENOMEM);
+	return 0;
+}
+
+static void
+show_progress(const struct rota_progress *progress, void *userdata)
+{
+	struct work *work = userdata;
+
+	work->has_progress = true;
+	if (progress->total > 0)
+		fprintf(stderr, "\r%s: %3.0f %%", progress->command,
+			100.0 * (double)progress->done / (double)progress->total);
+	else
+		fprintf(stderr, "\r%s: %" PRIu64, progress->command, progress->done);
+}
+
+static int
+show_plan(struct work *work, const struct rota_run_options *options)
+{
+	struct rota_buffer buffer = ROTA_BUFFER_INIT;
+	struct rota_pipeline_error error;
+	struct rota_plan plan;
+	int r = rota_plan(work->context, work->arguments.dispatcher, options, &plan, &error);
+
+	if (r < 0)
+		return fail(work, error.text, "");
+	r = rota_plan_format(&plan, &buffer);
+	if (r == 0)
+		fwrite(buffer.bytes, 1, buffer.len, stdout);
+	rota_buffer_fini(&buffer);
+	return r < 0 ? fail_code(work, "the plan", r) : flush(work);
+}
+
+static int
+dispatch(struct work *work)
+{
+	struct rota_run_options options = ROTA_RUN_OPTIONS_INIT;
+	struct rota_run_result result;
+	int r;
+
+	options.pipeline = work->arguments.pipeline;
+	options.processes = work->arguments.processes;
+	options.on_progress = work->arguments.is_progress ? show_progress : NULL;
+	options.userdata = work;
+	if (work->arguments.is_plan)
+		return show_plan(work, &options);
+	r = rota_dispatch(work->context, work->arguments.dispatcher, &options, &result);
+	if (r < 0) {
+		r = fail(work, result.error.text, "");
+	} else {
+		if (work->has_progress)
+			fputc('\n', stderr);
+		if (result.pid > 0)
+			printf("%d\n", (int)result.pid);
+		r = flush(work);
+	}
+	rota_run_result_fini(&result);
+	return r;
+}
+
+static int
+run(struct work *work)
+{
+	struct rota_pipeline_error error;
+	int r = read_text(work);
+
+	if (r != 0)
+		return r;
+	r = rota_pipeline_parse(work->context, (const char *)work->text.bytes, work->text.len,
+		&error);
+	if (r < 0) {
+		fail(work, error.text, "");
+		return MISUSED;
+	}
+	return dispatch(work);
+}
+
+/* Arguments */
+
+enum { PLAN = 256, PROGRESS, STORE, HELP, VERSION };
+
+static const struct option options[] = {
+	{ "dispatcher", required_argument, NULL, 'd' },
+	{ "processes", required_argument, NULL, 'j' },
+	{ "file", required_argument, NULL, 'f' },
+	{ "pipeline", required_argument, NULL, 'p' },
+	{ "plan", no_argument, NULL, PLAN },
+	{ "progress", no_argument, NULL, PROGRESS },
+	{ "store", required_argument, NULL, STORE },
+	{ "help", no_argument, NULL, HELP },
+	{ "version", no_argument, NULL, VERSION },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int
+take_processes(struct work *work, const char *text)
+{
+	char *end;
+	long number = strtol(text, &end, 10);
+
+	if (end == text || *end != '\0' || number < 1 || number > ROTA_RUN_PROCESSES)
+		return misuse(work, "-j takes a number from 1 to %d, not \"%s\"",
+			ROTA_RUN_PROCESSES, text);
+	work->arguments.processes = (unsigned)number;
+	return 0;
+}
+
+/* -1: go on; otherwise the exit status. */
+static int
+take_option(struct work *work, int option)
+{
+	const char *name = work->arguments.program;
+
+	switch (option) {
+	case 'd':
+		work->arguments.dispatcher = optarg;
+		return -1;
+	case 'j':
+		return take_processes(work, optarg) == 0 ? -1 : MISUSED;
+	case 'f':
+		work->arguments.file = optarg;
+		return -1;
+	case 'p':
+		work->arguments.pipeline = optarg;
+		return -1;
+	case PLAN:
+		work->arguments.is_plan = true;
+		return -1;
+	case PROGRESS:
+		work->arguments.is_progress = true;
+		return -1;
+	case STORE:
+		work->arguments.store = optarg;
+		return -1;
+	case HELP:
+		printf(help, name, name, name, name);
+		return flush(work);
+	case VERSION:
+		printf("%s %s\n", name, rota_version());
+		return flush(work);
+	default:
+		return MISUSED;
+	}
+}
+
+static int
+do_word(struct work *work, const char *word)
+{
+	int r;
+
+	if (strcmp(word, "list") == 0)
+		return list(work);
+	if (strcmp(word, "help") == 0)
+		return help_command(work);
+	r = open_store(work);
+	if (r != 0)
+		return r;
+	if (strcmp(word, "run") == 0)
+		return run(work);
+	if (strcmp(word, "status") == 0 || strcmp(word, "cleanup") == 0)
+		return with_runs(work, word[0] == 'c');
+	return misuse(work, "expected run, list, help, status or cleanup, not \"%s\"", word);
+}
+
+static int
+do_arguments(struct work *work, int argc, char **argv)
+{
+	int option, r = -1;
+
+	optind = 1;
+	while (r < 0 && (option = getopt_long(argc, argv, "d:j:f:p:", options, NULL)) != -1)
+		r = take_option(work, option);
+	if (r >= 0)
+		return r;
+	if (optind == argc)
+		return misuse(work, "expected run, list, help, status or cleanup");
+	work->arguments.rest = argv + optind + 1;
+	work->arguments.rest_count = argc - optind - 1;
+	return do_word(work, argv[optind]);
+}
+
+int
+rota_pipeline_main(int argc, char **argv, const struct rota_registry *registry)
+{
+	struct work work = { .arguments = { .dispatcher = "local" } };
+	const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+	struct rota_registry *own = NULL;
+	int r = 0;
+
+	work.arguments.program = slash != NULL ? slash + 1 : argc > 0 ? argv[0] : "rota-pipeline";
+	work.text.limit = ROTA_PIPELINE_TEXT + 1;
+	if (registry == NULL)
+		r = rota_registry_new(&own);
+	work.registry = registry == NULL ? own : registry;
+	if (r == 0)
+		r = rota_pipeline_context_new(work.registry, &work.context);
+	r = r < 0 ? fail_code(&work, "it cannot begin", r) : do_arguments(&work, argc, argv);
+	rota_pipeline_context_free(work.context);
+	rota_registry_free(own);
+	rota_buffer_fini(&work.text);
+	return r;
+}
