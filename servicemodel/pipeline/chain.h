@@ -59,7 +59,7 @@ int rota__chain_new(struct rota__execution *execution, const struct rota_pipelin
 
 /* init and start of all stages */
 int rota__chain_begin(struct rota__chain *chain);
-/* Of one that begins with a generating command; otherwise the initial record goes through, if there is one. */
+/* Of a generating command; any other gets the initial record, if there is one. */
 int rota__chain_generate(struct rota__chain *chain, struct rota_record *initial);
 /* Also ROTA_STOP: no further one is wanted. */
 int rota__chain_push(struct rota__chain *chain, struct rota_record *record);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What pipelines have in common: their registry, their names, the names of fields, what a run begins with. */
+/* What pipelines have in common: registry, names, names of fields, what a run begins with. */
 #include "pipeline.h"
 
 #include <errno.h>
