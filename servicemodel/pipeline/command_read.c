@@ -209,7 +209,8 @@ generate(struct rota_stage *stage, void *state)
 	struct reading *reading = state;
 	int r = 0;
 
-	if (offset_of_line(reading) >= reading->end && !reading->is_inside)
+	/* Inside of another's line the next one begins still later. */
+	if (offset_of_line(reading) >= reading->end)
 		return 0;
 	skip(reading);
 	r = make_room(stage, reading);

@@ -161,7 +161,7 @@ name_parts(struct rota_stage *stage, struct counting *counting)
 
 	for (size_t i = 0; i < counting->items_count; i++)
 		for (int j = 0; j < FIGURE_PARTS && r == 0; j++) {
-			char text[32];
+			char text[48];
 
 			snprintf(text, sizeof text, "\1%zu.%d", i, j);
 			r = add_name(stage, text, &counting->items[i].parts[j]);

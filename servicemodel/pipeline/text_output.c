@@ -26,7 +26,8 @@
 struct column {
 	rota_name name;
 	size_t width;
-	bool is_number; /* all of it so far, which is put to the right */
+	bool has_numbers; /* and nothing else: they are put to the right */
+	bool has_others;
 };
 
 struct text_output {
@@ -114,7 +115,7 @@ add_column(struct text_output *output, rota_name name)
 		output->room = room;
 	}
 	output->columns[output->count++] =
-		(struct column){ name, count_characters(text.bytes, text.len), true };
+		(struct column){ name, count_characters(text.bytes, text.len), false, false };
 	return 0;
 }
 
@@ -357,15 +358,16 @@ write_row(const struct text_output *output, struct writer *writer, const struct 
 		struct rota_text text = cell(output, i, record, buffer);
 		size_t width = count_characters(text.bytes, text.len);
 		size_t left = width < column->width ? column->width - width : 0;
+		bool is_number = column->has_numbers && !column->has_others;
 
 		if (i > 0)
 			r = rota__writer_write(writer, "  ", 2);
-		if (r == 0 && column->is_number)
+		if (r == 0 && is_number)
 			r = write_spaces(writer, left);
 		if (r == 0)
 			r = write_visible(writer, text.bytes, text.len);
 		/* Nothing stands behind the last column. */
-		if (r == 0 && !column->is_number && i + 1 < output->count)
+		if (r == 0 && !is_number && i + 1 < output->count)
 			r = write_spaces(writer, left);
 	}
 	return r < 0 ? r : rota__writer_write(writer, "\n", 1);
@@ -385,7 +387,9 @@ measure(struct text_output *output, const struct rota_record *record)
 		if (value == NULL || value->type == ROTA_TYPE_NULL)
 			continue;
 		if (value->type != ROTA_TYPE_INT && value->type != ROTA_TYPE_DOUBLE)
-			column->is_number = false;
+			column->has_others = true;
+		else
+			column->has_numbers = true;
 		text = text_of(value, buffer);
 		width = count_characters(text.bytes, text.len);
 		if (width > WIDEST)
