@@ -43,6 +43,7 @@ struct node {
 	struct rota_value constant;
 	pcre2_code *pattern; /* of a match */
 	pcre2_match_data *matched;
+	pcre2_match_context *limits; /* the expression's */
 };
 
 /* Operators. */

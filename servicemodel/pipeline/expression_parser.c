@@ -13,11 +13,15 @@
 #include "expression_lexer.h"
 #include "expression_node.h"
 
+/* Whatever the pattern: a match takes no more steps than these. */
+#define MATCH_LIMIT 1000000
+
 struct expression {
 	struct node *root;
 	struct node *newest;
 	struct rota_record store; /* has the constants' text */
 	pcre2_general_context *patterns;
+	pcre2_match_context *limits;
 };
 
 struct parser {
@@ -188,6 +192,7 @@ compile_pattern(struct parser *parser, const struct rota_text *pattern, uint32_t
 	/* Whoever has no compiler in the kernel's way gets the interpreter. */
 	pcre2_jit_compile(node->pattern, PCRE2_JIT_COMPLETE);
 	node->matched = pcre2_match_data_create_from_pattern(node->pattern, expression->patterns);
+	node->limits = expression->limits;
 	return node->matched == NULL ? -ENOMEM : 0;
 }
 
@@ -660,7 +665,11 @@ rota__expression_compile_first(const char *text, size_t len, struct rota_names *
 	parser.lexer = (struct lexer){
 		.text = text, .len = len, .store = &expression->store, .error = ret_error
 	};
-	r = expression->patterns == NULL ? -ENOMEM : rota__expression_next(&parser.lexer);
+	if (expression->patterns != NULL)
+		expression->limits = pcre2_match_context_create(expression->patterns);
+	r = expression->limits == NULL ? -ENOMEM : rota__expression_next(&parser.lexer);
+	if (r == 0)
+		pcre2_set_match_limit(expression->limits, MATCH_LIMIT);
 	if (r == 0)
 		r = parse_expression(&parser, &expression->root);
 	if (r == 0 && parser.lexer.token.kind != TOKEN_END && !is_at(&parser, ","))
@@ -705,6 +714,7 @@ rota__expression_free(struct expression *expression)
 		pcre2_code_free(node->pattern);
 		rota__free(node);
 	}
+	pcre2_match_context_free(expression->limits);
 	pcre2_general_context_free(expression->patterns);
 	rota_record_fini(&expression->store);
 	rota__free(expression);
