@@ -4,6 +4,7 @@
 import event_rows
 from command_rows import Commands
 import task_rows
+import pipeline_rows
 from echo_rows import Echo, Hosts, IdleHosts, IdleMemory, Scale, Turn
 from proxy_rows import Bulk, Connections, IdlePairs, Messages
 from row import Figure, Settings
@@ -48,6 +49,7 @@ ROWS = {
     'rota-pool': Commands(),
     'gather': Gathered(),
     **task_rows.ROWS,
+    **pipeline_rows.ROWS,
 }
 
 # Names for several rows.
@@ -56,6 +58,7 @@ GROUPS = {
     'channel': list(event_rows.ROWS),
     'hosts': [name for name in ROWS if name.startswith('hosts-')],
     'pool': list(task_rows.ROWS),
+    'pipeline': list(pipeline_rows.ROWS),
     'proxy': [name for name in ROWS if name.startswith('proxy-')],
     'service': ['kv-50', 'kv-50-p16', 'rpc-64', 'service-idle', 'rota-pool', 'gather'],
     'tls': [name for name in ROWS if name.startswith('tls-')],
