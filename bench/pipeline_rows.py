@@ -80,7 +80,7 @@ class AccessLog(Row):
         if name == 'mawk':
             return f"mawk '{COUNT}' {log} | sort"
         if name == 'parallel':
-            return (f"parallel -j2 --pipepart --block -1 -a {log} mawk \"'{COUNT}'\" | "
+            return (f"parallel -q -j2 --pipepart --block -1 -a {log} mawk '{COUNT}' | "
                     f"mawk '{ADD}' | sort")
         dispatcher = 'multiproc' if name == 'rota' else 'local'
         return (f'{self.program(programs)} run -d {dispatcher} '

@@ -112,6 +112,8 @@ rota__clause_field(struct clause *clause, rota_name *ret_name)
 	if (rota__clause_has_ended(clause) || clause->sign != '\0')
 		return rota__clause_fail(clause, "a field");
 	r = rota_names_add(rota_stage_names(clause->stage), clause->word, clause->len, ret_name);
+	if (r == -ENOMEM)
+		return r;
 	if (r < 0)
 		return rota__clause_fail(clause, "a field's name");
 	return rota__clause_next(clause);

@@ -274,6 +274,7 @@ allocation__each_fails__nothing_is_left(void **state)
 	for (uint64_t at = 1; has_failed; at += 7) {
 		struct rota_registry *registry = NULL;
 		struct rota_pipeline_context *context = NULL;
+		struct rota_pipeline_error error = { .code = 0 };
 		struct rota_run_result result;
 		int r;
 
@@ -283,12 +284,14 @@ allocation__each_fails__nothing_is_left(void **state)
 		if (r == 0)
 			r = rota_pipeline_context_new(registry, &context);
 		if (r == 0)
-			r = rota_pipeline_parse(context, text, sizeof text - 1, NULL);
+			r = rota_pipeline_parse(context, text, sizeof text - 1, &error);
 		if (r == 0) {
 			r = rota_dispatch(context, "local", NULL, &result);
+			error = result.error;
 			rota_run_result_fini(&result);
 		}
-		assert_true(r == 0 || r == -ENOMEM);
+		if (r != 0 && r != -ENOMEM)
+			fail_msg("allocation %d: %s", (int)at, error.text);
 		rota_pipeline_context_free(context);
 		rota_registry_free(registry);
 		has_failed = faulty_allocator_failed() > 0;
