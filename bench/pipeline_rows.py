@@ -58,7 +58,10 @@ class AccessLog(Row):
 
     @staticmethod
     def program(programs):
-        return os.path.join(programs.build, 'examples', 'rota-pipeline')
+        """Not libtool's script, whose beginning would be measured, too."""
+        folder = os.path.join(programs.build, 'examples')
+        program = os.path.join(folder, '.libs', 'rota-pipeline')
+        return program if os.path.exists(program) else os.path.join(folder, 'rota-pipeline')
 
     @classmethod
     def has(cls, programs, name):
@@ -83,7 +86,8 @@ class AccessLog(Row):
             return (f"parallel -q -j2 --pipepart --block -1 -a {log} mawk '{COUNT}' | "
                     f"mawk '{ADD}' | sort")
         dispatcher = 'multiproc' if name == 'rota' else 'local'
-        return (f'{self.program(programs)} run -d {dispatcher} '
+        libraries = os.path.join(programs.build, '.libs')
+        return (f'LD_LIBRARY_PATH={libraries} {self.program(programs)} run -d {dispatcher} '
                 f"'{PIPELINE.format(log=log)}' | tail -n +2")
 
     @staticmethod
@@ -113,7 +117,7 @@ class AccessLog(Row):
     def memory(self, command, folder):
         """Of a second run, in which the processes are looked at; a pipe is looked at in part."""
         known = 0
-        with subprocess.Popen(['bash', '-c', f'exec {command.split(" | tail")[0]}'],
+        with subprocess.Popen(['bash', '-c', f'exec env {command.split(" | tail")[0]}'],
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                               env=dict(os.environ, LC_ALL='C', HOME=folder)) as process:
             while process.poll() is None:
