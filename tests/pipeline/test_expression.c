@@ -214,6 +214,7 @@ null__and_what_is_of_another_kind__makes_null(void **state)
 	(void)state;
 	expect("n == 1", "null");
 	expect("m != 1", "null");
+	expect("n == m", "null");
 	expect("t == i", "null");
 	expect("t != i", "null");
 	expect("t < 1", "null");
