@@ -27,6 +27,19 @@ hear(struct rota_receiver *receiver, const struct rota_event *event, void *heard
 	return heard->answer;
 }
 
+int
+count_up(struct rota_receiver *receiver, const struct rota_event *event, void *next_)
+{
+	int *next = next_;
+	int number = -1;
+
+	(void)receiver;
+	assert_true(rota_event_unpack(event, NULL, "i", &number) > 0);
+	assert_int_equal(number, *next);
+	++*next;
+	return 0;
+}
+
 struct rota_channel *
 open_channel(const struct rota_channel_options *options)
 {
@@ -48,18 +61,74 @@ open_line(struct line *line, const struct rota_channel_options *options)
 }
 
 void
-close_line(struct line *line)
+open_hearing(struct line *line, const struct rota_channel_options *options, const char *name,
+	struct heard *heard)
+{
+	memset(heard, 0, sizeof *heard);
+	open_line(line, options);
+	assert_int_equal(rota_receiver_connect(line->receiver, name, hear, heard), 0);
+}
+
+void
+leave_sender(struct line *line)
 {
 	rota_sender_close(line->sender);
-	rota_receiver_close(line->receiver);
 	line->sender = NULL;
+}
+
+void
+leave_receiver(struct line *line)
+{
+	rota_receiver_close(line->receiver);
 	line->receiver = NULL;
+}
+
+void
+close_line(struct line *line)
+{
+	leave_sender(line);
+	leave_receiver(line);
+}
+
+struct rota_sender *
+take_sender(struct rota_channel *channel)
+{
+	struct rota_sender *sender = NULL;
+
+	assert_int_equal(rota_channel_sender(channel, &sender), 0);
+	rota_channel_free(channel);
+	return sender;
+}
+
+struct rota_receiver *
+take_receiver(struct rota_channel *channel)
+{
+	struct rota_receiver *receiver = NULL;
+
+	assert_int_equal(rota_channel_receiver(channel, &receiver), 0);
+	rota_channel_free(channel);
+	return receiver;
 }
 
 int
 fire_text(struct rota_sender *sender, const char *name, const char *text)
 {
 	return rota_sender_fire(sender, name, "s", text);
+}
+
+void
+fire_texts(struct rota_sender *sender, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		assert_int_equal(fire_text(sender, "n", "x"), 0);
+}
+
+void
+fire_packet(struct rota_sender *sender, unsigned count)
+{
+	rota_sender_gather(sender, true);
+	fire_texts(sender, count);
+	assert_int_equal(rota_sender_flush(sender), 0);
 }
 
 unsigned

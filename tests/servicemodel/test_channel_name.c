@@ -123,8 +123,7 @@ name__connected_sender__fires_to_the_holders_of_the_channel(void **state)
 	binding = bind_channel(ctx, channel);
 	assert_int_equal(stat(path, &status), 0);
 	assert_int_equal(status.st_mode & 0777, 0600);
-	assert_int_equal(rota_channel_receiver(channel, &receiver), 0);
-	rota_channel_free(channel);
+	receiver = take_receiver(channel);
 	rota_receiver_connect(receiver, "n", hear, &heard);
 	assert_int_equal(serve(ctx, connects_and_fires, NULL), 0);
 	assert_int_equal(rota_receiver_handle_pending(receiver), 1);
@@ -167,8 +166,7 @@ name__connected_receiver__hears_what_was_fired_before(void **state)
 	struct rota_channel_binding *binding = bind_channel(ctx, channel);
 	struct rota_sender *sender;
 
-	assert_int_equal(rota_channel_sender(channel, &sender), 0);
-	rota_channel_free(channel);
+	sender = take_sender(channel);
 	assert_int_equal(fire_text(sender, "n", "hello"), 0);
 	assert_int_equal(serve(ctx, connects_and_hears, NULL), 0);
 	rota_channel_unbind(binding);

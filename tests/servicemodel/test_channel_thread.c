@@ -126,14 +126,12 @@ thread__many_events__are_one_call(void **state)
 	(void)state;
 	open_threaded(&line, &heard);
 	assert_int_equal(fire_text(line.sender, "n", "x"), 0);
-	for (int i = 0; i < 30; i++)
-		assert_int_equal(fire_text(line.sender, "n", "x"), 0);
+	fire_texts(line.sender, 30);
 	run_one();
 	assert_int_equal(heard.count, 31);
 	assert_int_equal(queue.calls, 1);
 	/* More than a run handles: the thread sees to it that there is another. */
-	for (int i = 0; i < 200; i++)
-		assert_int_equal(fire_text(line.sender, "n", "x"), 0);
+	fire_texts(line.sender, 200);
 	while (heard.count < 231)
 		run_one();
 	assert_true(queue.calls >= 4);
@@ -179,8 +177,7 @@ thread__end_of_the_channel__is_told_once(void **state)
 	(void)state;
 	open_threaded(&line, &heard);
 	rota_receiver_set_handlers(line.receiver, &handlers, &closes);
-	rota_sender_close(line.sender);
-	line.sender = NULL;
+	leave_sender(&line);
 	run_one();
 	assert_int_equal(closes, 1);
 	close_threaded(&line);
@@ -274,15 +271,11 @@ static void
 thread__begun_with_the_rest_of_a_packet__has_it_handled(void **state)
 {
 	struct line line;
-	struct heard heard = { .count = 0 };
+	struct heard heard;
 
 	(void)state;
-	open_line(&line, NULL);
-	rota_receiver_connect(line.receiver, "n", hear, &heard);
-	rota_sender_gather(line.sender, true);
-	for (int i = 0; i < 3; i++)
-		assert_int_equal(fire_text(line.sender, "n", "x"), 0);
-	assert_int_equal(rota_sender_flush(line.sender), 0);
+	open_hearing(&line, NULL, "n", &heard);
+	fire_packet(line.sender, 3);
 	assert_int_equal(rota_receiver_handle_next(line.receiver, 0), 1);
 	assert_int_equal(rota_receiver_handle_in_thread(line.receiver, call_soon, &queue), 0);
 	run_one();
@@ -307,10 +300,7 @@ thread__begun_in_a_handler__has_the_rest_of_the_packet_handled(void **state)
 	(void)state;
 	open_line(&line, NULL);
 	rota_receiver_connect(line.receiver, "n", begin_thread, &heard);
-	rota_sender_gather(line.sender, true);
-	for (int i = 0; i < 3; i++)
-		assert_int_equal(fire_text(line.sender, "n", "x"), 0);
-	assert_int_equal(rota_sender_flush(line.sender), 0);
+	fire_packet(line.sender, 3);
 	assert_int_equal(rota_receiver_handle_next(line.receiver, 0), 1);
 	run_one();
 	assert_int_equal(heard.count, 3);
