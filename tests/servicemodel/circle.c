@@ -107,6 +107,12 @@ voice_open(struct rota_gather *gather, struct voice *voice, const char *name, ch
 		assert_int_equal(rota_gather_producer_register(voice->producer, topic), 0);
 }
 
+void
+voice_answer(struct voice *voice, const char *text)
+{
+	assert_int_equal(rota_question_answer(&voice->question, text, strlen(text)), 0);
+}
+
 /* Ears */
 
 static void
@@ -225,6 +231,46 @@ rota_time
 query_after(const struct query *query, const char *name)
 {
 	return query->results[index_of(query, name)].after;
+}
+
+/* Talks */
+
+void
+talk_open(struct talk *talk, void **state, const char letters[static 2])
+{
+	*talk = (struct talk){ .ctx = circle_context(state) };
+	talk->gather = circle_open(talk->ctx);
+	for (int i = 0; i < 2; i++) {
+		voice_open(talk->gather, &talk->voices[i], i == 0 ? "one" : "two", letters[i], "t");
+		ear_open(talk->gather, &talk->ears[i], "t");
+		talk->voices[i].userdata = talk;
+		talk->ears[i].userdata = talk;
+		talk->voices[i].delay = (i + 1) * 10 * ROTA_MILLISECOND;
+	}
+}
+
+void
+talk_ask(struct talk *talk)
+{
+	query_make(talk->gather, &talk->query, "t", 100 * ROTA_MILLISECOND);
+	talk->query.userdata = talk;
+}
+
+void
+talk_expect(struct talk *talk, enum rota_gather_end end)
+{
+	query_expect(talk->ctx, &talk->query, end);
+}
+
+void
+greeting_open(struct rota_gather *gather, struct voice voices[static 2], struct ear ears[static 2])
+{
+	voice_open(gather, &voices[0], "slow", 'l', "greeting");
+	voice_open(gather, &voices[1], "fast", 'l', "greeting");
+	voices[0].delay = 1000 * ROTA_MILLISECOND;
+	voices[1].delay = 500 * ROTA_MILLISECOND;
+	for (int i = 0; i < 2; i++)
+		ear_open(gather, &ears[i], "greeting");
 }
 
 /* Turns */

@@ -98,6 +98,31 @@ void query_expect(struct rota_context *ctx, struct query *query, enum rota_gathe
 enum rota_gather_outcome query_outcome(const struct query *query, const char *name);
 rota_time query_after(const struct query *query, const char *name);
 
+/* The question it was asked last; the answer must be taken. */
+void voice_answer(struct voice *voice, const char *text);
+
+/*
+ * Two voices, "one" and "two" of those letters, two ears and a query, all for "t". The userdata of
+ * each is the talk.
+ */
+struct talk {
+	struct rota_context *ctx;
+	struct rota_gather *gather;
+	struct voice voices[3]; /* the third is not there yet */
+	struct ear ears[3];
+	struct query query;
+};
+
+void talk_open(struct talk *talk, void **state, const char letters[static 2]);
+/* Makes the query, of 100 ms. */
+void talk_ask(struct talk *talk);
+/* query_expect of it. */
+void talk_expect(struct talk *talk, enum rota_gather_end end);
+
+/* A slow voice of 1,000 ms, a fast one of 500 ms and two ears, all for "greeting". */
+void greeting_open(struct rota_gather *gather, struct voice voices[static 2],
+	struct ear ears[static 2]);
+
 /* A few turns that do not wait. */
 void circle_spin(struct rota_context *ctx);
 /* Time passes, in turns. */

@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Gathers: topics with time to live in the words of the system that they stand in for; what can
- * become of a producer and of a request; topics and patterns; the blocking form; stopping.
+ * Gathers: topics with time to live in the words of the system that they stand in for, and what can
+ * become of a producer and of a request.
  */
 #include <errno.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <string.h>
 
 #include <rota/pack.h>
-#include <rota/task.h>
 
 #include "circle.h"
 #include "faulty_allocator.h"
@@ -18,17 +14,6 @@
 #define MS ROTA_MILLISECOND
 
 /* "producers and listeners register per topic; answers to all listeners as they come" */
-
-static void
-open_pair(struct rota_gather *gather, struct voice voices[static 2], struct ear ears[static 2])
-{
-	voice_open(gather, &voices[0], "slow", 'l', "greeting");
-	voice_open(gather, &voices[1], "fast", 'l', "greeting");
-	voices[0].delay = 1000 * MS;
-	voices[1].delay = 500 * MS;
-	for (int i = 0; i < 2; i++)
-		ear_open(gather, &ears[i], "greeting");
-}
 
 static void
 answers__of_1000_and_500_ms_within_4000__reach_both_the_faster_first(void **state)
@@ -40,7 +25,7 @@ answers__of_1000_and_500_ms_within_4000__reach_both_the_faster_first(void **stat
 	struct query query;
 	rota_time begun = rota_context_now(ctx);
 
-	open_pair(gather, voices, ears);
+	greeting_open(gather, voices, ears);
 	query_make(gather, &query, "greeting", 4000 * MS);
 	query_expect(ctx, &query, ROTA_GATHER_COMPLETE);
 	for (int i = 0; i < 2; i++) {
@@ -69,7 +54,7 @@ answers__of_1000_and_500_ms_within_600__are_the_faster_alone(void **state)
 	struct ear ears[2];
 	struct query query;
 
-	open_pair(gather, voices, ears);
+	greeting_open(gather, voices, ears);
 	query_make(gather, &query, "greeting", 600 * MS);
 	query_expect(ctx, &query, ROTA_GATHER_TIMED_OUT);
 	assert_int_equal(query.after, 600 * MS);
@@ -321,367 +306,6 @@ request__of_packed_arguments__is_answered_by_packed_values(void **state)
 	rota_gather_free(gather);
 }
 
-/* "callable from any thread" */
-
-struct posted {
-	struct rota_post post;
-	struct rota_gather *gather;
-	struct query query;
-	pthread_t loop;
-};
-
-static int
-on_post(struct rota_context *ctx, struct rota_post *post)
-{
-	struct posted *posted = rota_container_of(post, struct posted, post);
-
-	(void)ctx;
-	assert_true(pthread_equal(pthread_self(), posted->loop));
-	assert_int_equal(query_try(posted->gather, &posted->query, "t", ROTA_SECOND), 0);
-	return 0;
-}
-
-static void *
-post_from_here(void *userdata)
-{
-	struct posted *posted = userdata;
-
-	(void)rota_post(rota_gather_context(posted->gather), &posted->post);
-	return NULL;
-}
-
-static void
-request__posted_by_another_thread__is_made_in_the_loop(void **state)
-{
-	struct rota_context *ctx = circle_context(state);
-	struct posted posted = { .gather = circle_open(ctx), .loop = pthread_self() };
-	struct voice voice;
-	pthread_t thread;
-
-	voice_open(posted.gather, &voice, "v", 'a', "t");
-	rota_post_init(&posted.post, on_post);
-	assert_int_equal(pthread_create(&thread, NULL, post_from_here, &posted), 0);
-	query_expect(ctx, &posted.query, ROTA_GATHER_COMPLETE);
-	assert_int_equal(query_outcome(&posted.query, "v"), ROTA_GATHER_ANSWERED);
-	pthread_join(thread, NULL);
-	rota_gather_free(posted.gather);
-}
-
-/* The blocking form */
-
-static void
-wait__for_all__collects_their_answers(void **state)
-{
-	struct rota_context *ctx = circle_context(state);
-	struct rota_gather *gather = circle_open(ctx);
-	struct rota_gather_summary *summary = NULL;
-	struct voice voices[2];
-	struct ear ears[2];
-
-	open_pair(gather, voices, ears);
-	assert_int_equal(rota_gather_request_wait(gather, "greeting", "hi", 2, 4 * ROTA_SECOND,
-				 &summary),
-		0);
-	assert_string_equal(voices[0].payload, "hi");
-	assert_string_equal(ears[0].said, "fast slow ");
-	assert_int_equal(rota_gather_meter(gather)->bytes, 0);
-	rota_gather_free(gather);
-	assert_int_equal(summary->end, ROTA_GATHER_COMPLETE);
-	assert_string_equal(summary->topic, "greeting");
-	assert_int_equal(summary->count, 2);
-	assert_string_equal(summary->results[0].producer, "slow");
-	assert_int_equal(summary->results[0].len, 4);
-	assert_memory_equal(summary->results[0].bytes, "slow", 4);
-	assert_memory_equal(summary->results[1].bytes, "fast", 4);
-	assert_int_equal(summary->results[1].after, 500 * MS);
-	rota_gather_summary_free(summary);
-	rota_gather_summary_free(NULL);
-}
-
-struct waiter {
-	struct rota_task task;
-	struct rota_gather *gather;
-	int result;
-};
-
-static int
-try_to_wait(struct rota_context *ctx, struct rota_task *task)
-{
-	struct waiter *waiter = rota_container_of(task, struct waiter, task);
-	struct rota_gather_summary *summary = NULL;
-
-	(void)ctx;
-	waiter->result =
-		rota_gather_request_wait(waiter->gather, "t", NULL, 0, ROTA_SECOND, &summary);
-	assert_null(summary);
-	return 0;
-}
-
-static void
-wait__in_a_turn__is_refused(void **state)
-{
-	struct rota_context *ctx = circle_context(state);
-	struct waiter waiter = { .gather = circle_open(ctx) };
-
-	rota_task_init(&waiter.task, try_to_wait);
-	assert_int_equal(rota_task_add(ctx, &waiter.task), 0);
-	circle_spin(ctx);
-	assert_int_equal(waiter.result, -EDEADLK);
-	assert_int_equal(rota_gather_meter(waiter.gather)->requests, 0);
-	rota_gather_free(waiter.gather);
-}
-
-static void
-stop_context(struct voice *voice)
-{
-	rota_context_stop(voice->ctx);
-}
-
-static void
-wait__context_is_stopped__cancels_the_request(void **state)
-{
-	struct rota_context *ctx = circle_context(state);
-	struct rota_gather *gather = circle_open(ctx);
-	struct rota_gather_summary *summary = NULL;
-	struct voice voice;
-
-	voice_open(gather, &voice, "k", 'k', "t");
-	voice.act = stop_context;
-	assert_int_equal(rota_gather_request_wait(gather, "t", "", 0, ROTA_SECOND, &summary),
-		-ROTA_ESTOPPED);
-	assert_null(summary);
-	circle_spin(ctx);
-	assert_int_equal(rota_gather_meter(gather)->ends[ROTA_GATHER_CANCELLED], 1);
-	assert_int_equal(voice.overs, 1);
-	assert_int_equal(rota_gather_request_wait(gather, "no*topic", "", 0, 1, &summary),
-		-ROTA_ETOPIC);
-	rota_gather_free(gather);
-}
-
-static void
-free_gather(struct voice *voice)
-{
-	rota_gather_free(voice->question.gather);
-}
-
-static void
-wait__gather_is_freed_meanwhile__has_what_came(void **state)
-{
-	struct rota_context *ctx = circle_context(state);
-	struct rota_gather *gather = circle_open(ctx);
-	struct rota_gather_summary *summary = NULL;
-	struct voice voices[2];
-
-	voice_open(gather, &voices[0], "first", 'a', "t");
-	voice_open(gather, &voices[1], "second", 'k', "t");
-	voices[1].act = free_gather;
-	assert_int_equal(rota_gather_request_wait(gather, "t", "", 0, ROTA_SECOND, &summary), 0);
-	assert_int_equal(summary->end, ROTA_GATHER_STOPPED);
-	assert_memory_equal(summary->results[0].bytes, "first", 5);
-	assert_int_equal(summary->results[1].outcome, ROTA_GATHER_MISSING);
-	rota_gather_summary_free(summary);
-}
-
-/* Topics */
-
-static int
-ask_nobody(struct rota_gather *gather, const char *topic)
-{
-	return rota_gather_request(gather, topic, NULL, 0, ROTA_SECOND, NULL, NULL, NULL);
-}
-
-static void
-topic__unsound__is_refused_with_a_clear_error(void **state)
-{
-	static const struct {
-		const char *text;
-		const char *why; /* NULL: it is a topic */
-		const char *why_pattern;
-	} topics[] = {
-		{ "a", NULL, NULL },
-		{ "a.b.c", NULL, NULL },
-		{ "\xc3\xa9t\xc3\xa9.1-2_3", NULL, NULL },
-		{ "", "word 1 is empty", "word 1 is empty" },
-		{ ".a", "word 1 is empty", "word 1 is empty" },
-		{ "a..b", "word 2 is empty", "word 2 is empty" },
-		{ "a.b.", "word 3 is empty", "word 3 is empty" },
-		{ "a.b c", "word 2 has a space or a control character",
-			"word 2 has a space or a control character" },
-		{ "a\x7f", "word 1 has a space or a control character",
-			"word 1 has a space or a control character" },
-		{ "a.*", "word 2 has * or >, which are for patterns only", NULL },
-		{ "*", "word 1 has * or >, which are for patterns only", NULL },
-		{ ">", "word 1 has * or >, which are for patterns only", NULL },
-		{ "a.*.b", "word 2 has * or >, which are for patterns only", NULL },
-		{ "*.*.>", "word 1 has * or >, which are for patterns only", NULL },
-		{ "a.b*", "word 2 has * or >, which are for patterns only",
-			"word 2 has * or > beside something else" },
-		{ ">>", "word 1 has * or >, which are for patterns only",
-			"word 1 has * or > beside something else" },
-		{ "a.>.b", "word 2 has * or >, which are for patterns only",
-			"word 2 is >, and not the last" },
-	};
-	struct rota_context *ctx = circle_context(state);
-	struct rota_gather *gather = circle_open(ctx);
-	char longest[ROTA_TOPIC_MOST + 2];
-	struct voice voice;
-	struct ear ear;
-	char why[80];
-
-	voice_open(gather, &voice, "v", 'a', NULL);
-	ear_open(gather, &ear, NULL);
-	for (size_t i = 0; i < sizeof topics / sizeof topics[0]; i++) {
-		const char *text = topics[i].text;
-		int r = topics[i].why != NULL ? -ROTA_ETOPIC : 0;
-		int r_pattern = topics[i].why_pattern != NULL ? -ROTA_ETOPIC : 0;
-
-		strcpy(why, "");
-		assert_int_equal(rota_topic_check(text, false, why, sizeof why), r);
-		assert_string_equal(why, r < 0 ? topics[i].why : "");
-		strcpy(why, "");
-		assert_int_equal(rota_topic_check(text, true, why, sizeof why), r_pattern);
-		assert_string_equal(why, r_pattern < 0 ? topics[i].why_pattern : "");
-		assert_int_equal(ask_nobody(gather, text), r);
-		assert_int_equal(rota_gather_producer_register(voice.producer, text), r_pattern);
-		assert_int_equal(rota_gather_listener_register(ear.listener, text), r_pattern);
-	}
-	assert_int_equal(rota_topic_check("a b", false, why, 7), -ROTA_ETOPIC);
-	assert_string_equal(why, "word 1");
-	memset(longest, 'x', sizeof longest);
-	longest[ROTA_TOPIC_MOST + 1] = '\0';
-	assert_int_equal(rota_topic_check(longest, true, why, sizeof why), -ROTA_ETOPIC);
-	assert_string_equal(why, "it is too long");
-	longest[ROTA_TOPIC_MOST] = '\0';
-	assert_int_equal(ask_nobody(gather, longest), 0);
-	rota_gather_free(gather);
-}
-
-static void
-topic__and_patterns__match_by_words(void **state)
-{
-	static const struct {
-		const char *pattern;
-		const char *topic;
-		bool matches;
-	} pairs[] = {
-		{ "a", "a", true },
-		{ "a", "b", false },
-		{ "a", "ab", false },
-		{ "ab", "a", false },
-		{ "a", "a.b", false },
-		{ "a.b", "a", false },
-		{ "a.b", "a.b", true },
-		{ "*", "a", true },
-		{ "*", "a.b", false },
-		{ "a.*", "a.b", true },
-		{ "a.*", "a", false },
-		{ "a.*", "a.b.c", false },
-		{ "a.*.b", "a.xyz.b", true },
-		{ "a.*.b", "a.b", false },
-		{ "a.*.b", "a.x.y.b", false },
-		{ "a.*.b", "a.x.c", false },
-		{ "*.b", "a.b", true },
-		{ "*.*", "a.b", true },
-		{ "*.*", "a", false },
-		{ ">", "a", true },
-		{ ">", "a.b.c", true },
-		{ "a.>", "a", false },
-		{ "a.>", "a.b", true },
-		{ "a.>", "a.b.c.d", true },
-		{ "a.>", "ab.c", false },
-		{ "a.>", "b.a.c", false },
-		{ "a.*.>", "a.b", false },
-		{ "a.*.>", "a.b.c", true },
-	};
-	struct rota_context *ctx = circle_context(state);
-
-	for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
-		struct rota_gather *gather = circle_open(ctx);
-		bool matches = pairs[i].matches;
-		struct voice voice;
-		struct query query;
-		struct ear ear;
-
-		assert_int_equal(rota_topic_matches(pairs[i].pattern, pairs[i].topic), matches);
-		voice_open(gather, &voice, "v", 'a', pairs[i].pattern);
-		ear_open(gather, &ear, pairs[i].pattern);
-		query_make(gather, &query, pairs[i].topic, ROTA_SECOND);
-		query_expect(ctx, &query, ROTA_GATHER_COMPLETE);
-		assert_int_equal(query.count, matches);
-		assert_int_equal(voice.asked, matches);
-		assert_int_equal(ear.heard, matches);
-		rota_gather_free(gather);
-	}
-}
-
-static void
-members__several_topics_of_them_match__are_called_once(void **state)
-{
-	static const char *const topics[] = { "a.b", "a.*", ">", "*.b" };
-	struct rota_context *ctx = circle_context(state);
-	struct rota_gather *gather = circle_open(ctx);
-	struct query query;
-	struct voice voice;
-	struct ear ear;
-
-	voice_open(gather, &voice, "v", 'a', NULL);
-	ear_open(gather, &ear, NULL);
-	for (int i = 0; i < 4; i++) {
-		assert_int_equal(rota_gather_producer_register(voice.producer, topics[i]), 0);
-		assert_int_equal(rota_gather_listener_register(ear.listener, topics[i]), 0);
-		assert_int_equal(rota_gather_producer_register(voice.producer, topics[i]), -EEXIST);
-	}
-	assert_int_equal(rota_gather_meter(gather)->topics, 8);
-	for (int i = 0; i < 4; i++) {
-		query_make(gather, &query, "a.b", ROTA_SECOND);
-		query_expect(ctx, &query, ROTA_GATHER_COMPLETE);
-		assert_int_equal(query.count, 1);
-		assert_int_equal(voice.asked, i + 1);
-		assert_int_equal(ear.heard, i + 1);
-		assert_int_equal(rota_gather_producer_deregister(voice.producer, topics[i]), 0);
-		assert_int_equal(rota_gather_listener_deregister(ear.listener, topics[i]), 0);
-		assert_int_equal(rota_gather_producer_deregister(voice.producer, topics[i]),
-			-ENOENT);
-	}
-	assert_int_equal(rota_gather_producer_deregister(voice.producer, NULL), -ENOENT);
-	assert_int_equal(rota_gather_meter(gather)->topics, 0);
-	query_make(gather, &query, "a.b", ROTA_SECOND);
-	query_expect(ctx, &query, ROTA_GATHER_COMPLETE);
-	assert_int_equal(query.count, 0);
-	rota_gather_free(gather);
-}
-
-static void
-topics__a_thousand__are_each_found(void **state)
-{
-	struct rota_context *ctx = circle_context(state);
-	struct rota_gather *gather = circle_open(ctx);
-	struct voice voices[2];
-	struct query query;
-	char topic[32];
-
-	voice_open(gather, &voices[0], "even", 'a', NULL);
-	voice_open(gather, &voices[1], "odd", 'a', NULL);
-	for (int i = 0; i < 1000; i++) {
-		snprintf(topic, sizeof topic, "number.%d", i);
-		assert_int_equal(rota_gather_producer_register(voices[i % 2].producer, topic), 0);
-	}
-	for (int i = 0; i < 1001; i++) {
-		snprintf(topic, sizeof topic, "number.%d", i);
-		query_make(gather, &query, topic, ROTA_SECOND);
-		query_expect(ctx, &query, ROTA_GATHER_COMPLETE);
-		assert_int_equal(query.count, i < 1000);
-		if (i < 1000)
-			assert_string_equal(query.results[0].name, voices[i % 2].name);
-	}
-	assert_int_equal(rota_gather_producer_deregister(voices[0].producer, NULL), 0);
-	assert_int_equal(rota_gather_meter(gather)->topics, 500);
-	query_make(gather, &query, "number.2", ROTA_SECOND);
-	query_expect(ctx, &query, ROTA_GATHER_COMPLETE);
-	assert_int_equal(query.count, 0);
-	rota_gather_free(gather);
-}
-
 int
 main(void)
 {
@@ -698,15 +322,6 @@ main(void)
 		fixture_test_simulated(producer__died__settles_all_that_it_was_asked),
 		fixture_test_simulated(question__asks_others__passes_its_remaining_time_on),
 		fixture_test_simulated(request__of_packed_arguments__is_answered_by_packed_values),
-		fixture_test(request__posted_by_another_thread__is_made_in_the_loop),
-		fixture_test_simulated(wait__for_all__collects_their_answers),
-		fixture_test_simulated(wait__in_a_turn__is_refused),
-		fixture_test_simulated(wait__context_is_stopped__cancels_the_request),
-		fixture_test_simulated(wait__gather_is_freed_meanwhile__has_what_came),
-		fixture_test_simulated(topic__unsound__is_refused_with_a_clear_error),
-		fixture_test_simulated(topic__and_patterns__match_by_words),
-		fixture_test_simulated(members__several_topics_of_them_match__are_called_once),
-		fixture_test_simulated(topics__a_thousand__are_each_found),
 	};
 
 	faulty_allocator_install();
