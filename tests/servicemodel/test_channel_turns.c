@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Receivers that are attached to a context, and attaching itself. Senders are
- * test_channel_turns_send.c's.
+ * Receivers that are attached to a context, under any host (see ../hosts/hosted.h), and attaching
+ * itself. Senders are test_channel_turns_send.c's.
  */
 #include <errno.h>
 

@@ -3,40 +3,13 @@
  * Pools when the system or memory fails somewhere: whatever that is, a call says no or every task
  * that was taken ends once, and in the end nobody and nothing is left.
  */
-#include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "faulty_allocator.h"
-#include "faulty_sys.h"
 #include "gang.h"
+#include "living.h"
 
-/* One whose end was kept from its master is no more, or will soon not be. */
-static void
-expect_nobody(void)
-{
-	int patience = 0;
-	pid_t r;
-
-	do {
-		r = waitpid(-1, NULL, WNOHANG);
-		if (r == 0)
-			assert_true(poll(NULL, 0, 5) == 0 && patience++ < 1000);
-	} while (r >= 0);
-	assert_int_equal(errno, ECHILD);
-}
-
-static void
-take_some(struct rota_context *ctx, const struct gang *gang, int results)
-{
-	for (int i = 0; i < 20 && gang->results < results; i++)
-		(void)rota_dispatch_once(ctx, ROTA_MILLISECOND, NULL);
-}
-
-/* Returns how many calls were made to fail. */
 static uint64_t
 go_through_life(struct fixture *fixture)
 {
@@ -58,7 +31,7 @@ go_through_life(struct fixture *fixture)
 					 NULL) == 0;
 		}
 		taken += rota_pool_submit(gang.pool, large, sizeof large, NULL, NULL) == 0;
-		take_some(ctx, &gang, taken);
+		live_on(ctx, &gang.results, taken);
 		failed = faulty_sys_failed();
 		lift_fault();
 		gang_wait(ctx, &gang, taken);
@@ -74,18 +47,10 @@ go_through_life(struct fixture *fixture)
 }
 
 static void
-go_through_life_once(struct fixture *fixture)
-{
-	begin_fault();
-	(void)go_through_life(fixture);
-	lift_fault();
-}
-
-static void
 pool__an_allocation_fails__every_task_ends(void **state)
 {
 	(void)state;
-	with_failing_allocations(go_through_life_once, false);
+	live_without_allocations(go_through_life);
 }
 
 /* Those that are a pool's; the others' faults are told by those whose they are. */
@@ -94,33 +59,12 @@ static const enum faulty_call calls[] = { FAULTY_SOCKETPAIR, FAULTY_RECVMSG, FAU
 	FAULTY_MMAP_FILE, FAULTY_MUNMAP, FAULTY_PIPE2, FAULTY_READ, FAULTY_FCNTL, FAULTY_PIDFD_OPEN,
 	FAULTY_FORK, FAULTY_SETPGID, FAULTY_WAIT4, FAULTY_WAITID };
 
-/* The same with the at-th of these calls failing; whether there were so many. */
-static bool
-live_without(enum faulty_call call, uint64_t at, bool for_ever)
-{
-	struct fixture fixture;
-	uint64_t failed;
-
-	fixture_open(&fixture, FIXTURE_LIBEV);
-	faulty_sys_fail(call, at, for_ever, 0);
-	failed = go_through_life(&fixture);
-	assert_int_equal(fixture_close(&fixture), 0);
-	return failed > 0;
-}
-
 static void
 pool__a_call_fails__every_task_ends(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
-		uint64_t most = getenv("ROTA_FULL") != NULL ? 1000 : 4;
-		uint64_t at = 1;
-
-		while (at <= most && live_without(calls[i], at, false))
-			at++;
-		if (at == 1)
-			fail_msg("no %s was made", faulty_sys_name(calls[i]));
-	}
+	live_without_each(go_through_life, calls, sizeof calls / sizeof calls[0],
+		getenv("ROTA_FULL") != NULL ? 1000 : 4);
 }
 
 static void
@@ -128,7 +72,7 @@ pool__a_call_fails_from_some_time_on__every_task_ends(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
-		(void)live_without(calls[i], 3, true);
+		(void)live_without(go_through_life, calls[i], 3, true);
 }
 
 int
