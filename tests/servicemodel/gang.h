@@ -93,17 +93,24 @@ int gang_try(struct rota_context *ctx, struct gang *gang, int workers);
 /* Makes the pool, with so many workers; and waits until they are ready. */
 void gang_start(struct rota_context *ctx, struct gang *gang, int workers);
 void gang_open(struct rota_context *ctx, struct gang *gang, int workers);
-/* The same without on_result: results are to be taken. */
+/* Both, for one worker that is given up to eight tasks at once. */
+void gang_open_line(struct rota_context *ctx, struct gang *gang);
+/* gang_start without on_result: results are to be taken. */
 void gang_open_taking(struct rota_context *ctx, struct gang *gang, int workers);
 void gang_add(struct gang *gang, const struct rota_worker_kind *kind, const char *arguments);
 /* Returns its number. */
 uint64_t gang_submit(struct gang *gang, const char *text);
 uint64_t gang_submit_with(struct gang *gang, const char *text,
 	const struct rota_pool_task_options *options);
+/* The same so often. */
+void gang_submit_many(struct gang *gang, const char *text, int count);
 struct rota_pool_task_options gang_task(void);
+struct rota_pool_task_options gang_task_within(rota_time deadline);
 void gang_wait(struct rota_context *ctx, const struct gang *gang, int results);
 /* The result of a task; it must be there. */
 const struct gang_result *gang_result(const struct gang *gang, uint64_t id);
+/* It must be there, and have ended so. */
+void gang_expect(const struct gang *gang, uint64_t id, enum rota_pool_end end);
 /* Submits one, and waits for its result alone. */
 const struct gang_result *gang_do(struct rota_context *ctx, struct gang *gang, const char *text);
 /* Waits until that one process is no more. */

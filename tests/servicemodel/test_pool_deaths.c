@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How workers of pools die: what becomes of their tasks, of what they have started, and of their
- * places; deadlines; attempts; crash loops; retirement.
+ * places; crash loops; retirement. Deadlines are test_pool_deadlines.c's.
  */
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <rota/errors.h>
 
@@ -94,7 +92,7 @@ worker__dead_behind_its_results__loses_none(void **state)
 		gang_wait(ctx, &gang, 40);
 		assert_int_equal(gang.ends[ROTA_POOL_DONE], 39);
 		assert_int_equal(gang.ends[ROTA_POOL_KILLED], 1);
-		assert_int_equal(gang_result(&gang, 31)->result.end, ROTA_POOL_KILLED);
+		gang_expect(&gang, 31, ROTA_POOL_KILLED);
 		/* Those behind it go to the next one, as if they had never been there. */
 		for (int i = 0; i < 40; i++)
 			assert_int_equal(gang.told[i].result.attempts, 1);
@@ -110,9 +108,7 @@ worker__dead_with_gathered_results__they_are_found(void **state)
 	struct rota_context *ctx = context_of(state);
 	struct gang gang;
 
-	gang_init(&gang);
-	gang.options.credit = 8;
-	gang_open(ctx, &gang, 1);
+	gang_open_line(ctx, &gang);
 	gang_submit(&gang, "echo 1");
 	gang_submit(&gang, "fail 2");
 	gang_submit(&gang, "echo 3");
@@ -122,7 +118,7 @@ worker__dead_with_gathered_results__they_are_found(void **state)
 	assert_string_equal(gang_result(&gang, 1)->bytes, "1");
 	assert_string_equal(gang_result(&gang, 2)->text, "2");
 	assert_string_equal(gang_result(&gang, 3)->bytes, "3");
-	assert_int_equal(gang_result(&gang, 4)->result.end, ROTA_POOL_KILLED);
+	gang_expect(&gang, 4, ROTA_POOL_KILLED);
 	assert_string_equal(gang_result(&gang, 5)->bytes, "5");
 	gang_close(ctx, &gang);
 }
@@ -172,149 +168,6 @@ worker__dead__what_it_has_started_ends(void **state)
 }
 
 static void
-deadline__passed__ends_the_group(void **state)
-{
-	static const char *const texts[] = { "spin", "pause", "patient", "stop" };
-	struct rota_context *ctx = context_of(state);
-	struct rota_pool_task_options options = gang_task();
-	struct gang gang;
-
-	gang_init(&gang);
-	gang_open(ctx, &gang, 1);
-	options.deadline = 20 * ROTA_MILLISECOND;
-	for (int i = 0; i < 4; i++) {
-		uint64_t id = gang_submit_with(&gang, texts[i], &options);
-		const struct gang_result *told;
-
-		gang_wait(ctx, &gang, i + 1);
-		told = gang_result(&gang, id);
-		assert_int_equal(told->result.end,
-			i < 3 ? ROTA_POOL_TIMED_OUT : ROTA_POOL_TIMED_OUT);
-		assert_int_equal(told->result.status, i == 2 ? SIGKILL : SIGTERM);
-		assert_true(told->result.ran >= options.deadline);
-		assert_non_null(strstr(told->text, "took too long"));
-		assert_int_equal(gang.again, 0);
-	}
-	assert_int_equal(gang.causes[ROTA_POOL_OVERDUE], 4);
-	gang_close(ctx, &gang);
-}
-
-static void
-deadline__of_one_in_a_line__costs_no_other(void **state)
-{
-	struct rota_context *ctx = context_of(state);
-	struct rota_pool_task_options options = gang_task();
-	struct gang gang;
-
-	gang_init(&gang);
-	gang.options.credit = 8;
-	gang_open(ctx, &gang, 1);
-	options.deadline = 20 * ROTA_MILLISECOND;
-	gang_submit(&gang, "echo x");
-	gang_submit_with(&gang, "pause", &options);
-	gang_submit_with(&gang, "late", &options);
-	gang_submit(&gang, "echo x");
-	gang_wait(ctx, &gang, 4);
-	assert_int_equal(gang_result(&gang, 1)->result.end, ROTA_POOL_DONE);
-	assert_int_equal(gang_result(&gang, 2)->result.end, ROTA_POOL_TIMED_OUT);
-	/* A result that comes in the grace counts. */
-	assert_int_equal(gang_result(&gang, 3)->result.end, ROTA_POOL_DONE);
-	assert_int_equal(gang_result(&gang, 4)->result.end, ROTA_POOL_DONE);
-	assert_int_equal(gang_result(&gang, 4)->result.attempts, 1);
-	gang_close(ctx, &gang);
-}
-
-/* One that ends its task in the grace begins no other, which would be killed with it. */
-static void
-deadline__in_the_grace__nothing_else_is_begun(void **state)
-{
-	struct rota_context *ctx = context_of(state);
-	struct rota_pool_task_options options = gang_task();
-	struct gang gang;
-
-	gang_init(&gang);
-	gang.options.credit = 8;
-	gang_open(ctx, &gang, 1);
-	options.deadline = 10 * ROTA_MILLISECOND;
-	gang_submit_with(&gang, "late", &options);
-	gang_submit(&gang, "late");
-	wait_for_size(ctx, &gang.stderr_len, 2);
-	assert_int_equal(gang.deaths, 1);
-	assert_int_equal(gang_result(&gang, 1)->result.end, ROTA_POOL_DONE);
-	assert_int_equal(gang.attached, 3);
-	assert_int_equal(rota_pool_cancel(gang.pool, 2), ROTA_POOL_WAS_RUNNING);
-	gang_wait(ctx, &gang, 2);
-	assert_int_equal(gang.told[1].result.attempts, 1);
-	gang_close(ctx, &gang);
-}
-
-static void
-attempts__of_a_death__are_used_up(void **state)
-{
-	static char path[] = "/tmp/rota-pool-XXXXXX";
-	struct rota_context *ctx = context_of(state);
-	struct rota_pool_task_options options = gang_task();
-	const struct gang_result *told;
-	char text[64];
-	struct gang gang;
-	uint64_t id;
-
-	gang_init(&gang);
-	gang_open(ctx, &gang, 2);
-	options.attempts = 3;
-	id = gang_submit_with(&gang, "kill 9", &options);
-	gang_wait(ctx, &gang, 1);
-	told = gang_result(&gang, id);
-	assert_int_equal(told->result.end, ROTA_POOL_POISON);
-	assert_int_equal(told->result.attempts, 3);
-	assert_int_equal(gang.retried, 2);
-	assert_int_equal(gang.deaths, 3);
-	/* One that dies the first time only. */
-	assert_non_null(mkdtemp(path));
-	snprintf(text, sizeof text, "die-once %s/it", path);
-	id = gang_submit_with(&gang, text, &options);
-	gang_wait(ctx, &gang, 2);
-	told = gang_result(&gang, id);
-	assert_int_equal(told->result.end, ROTA_POOL_DONE);
-	assert_int_equal(told->result.attempts, 2);
-	assert_int_equal(unlink(text + 9), 0);
-	assert_int_equal(rmdir(path), 0);
-	/* A failure is a result. */
-	gang_submit_with(&gang, "fail x", &options);
-	gang_wait(ctx, &gang, 3);
-	assert_int_equal(gang.told[2].result.attempts, 1);
-	gang_close(ctx, &gang);
-}
-
-static void
-attempts__of_failures_and_timeouts__if_asked_for(void **state)
-{
-	struct rota_context *ctx = context_of(state);
-	struct rota_pool_task_options options = gang_task();
-	struct gang gang;
-
-	gang_init(&gang);
-	gang_open(ctx, &gang, 1);
-	options.attempts = 2;
-	options.retry_on = ROTA_POOL_RETRY_FAILURE;
-	gang_submit_with(&gang, "fail x", &options);
-	gang_submit_with(&gang, "kill 9", &options);
-	options.deadline = 10 * ROTA_MILLISECOND;
-	gang_submit_with(&gang, "pause", &options);
-	options.retry_on = ROTA_POOL_RETRY_TIMEOUT;
-	gang_submit_with(&gang, "pause", &options);
-	gang_wait(ctx, &gang, 4);
-	assert_int_equal(gang_result(&gang, 1)->result.attempts, 2);
-	assert_int_equal(gang_result(&gang, 1)->result.end, ROTA_POOL_FAILED);
-	assert_int_equal(gang_result(&gang, 2)->result.attempts, 1);
-	assert_int_equal(gang_result(&gang, 2)->result.end, ROTA_POOL_KILLED);
-	assert_int_equal(gang_result(&gang, 3)->result.attempts, 1);
-	assert_int_equal(gang_result(&gang, 4)->result.attempts, 2);
-	assert_int_equal(gang_result(&gang, 4)->result.end, ROTA_POOL_TIMED_OUT);
-	gang_close(ctx, &gang);
-}
-
-static void
 crash_loop__of_one__is_not_fed(void **state)
 {
 	struct rota_context *ctx = context_of(state);
@@ -347,8 +200,7 @@ crash_loop__of_all__fails_what_is_queued(void **state)
 	gang.options.crashes = 3;
 	gang_start(ctx, &gang, 0);
 	gang_add(&gang, &gang_kind, "refuse");
-	for (int i = 0; i < 3; i++)
-		gang_submit(&gang, "echo x");
+	gang_submit_many(&gang, "echo x", 3);
 	assert_int_equal(rota_pool_broadcast(gang.pool, "", 0, NULL, NULL), 1);
 	wait_for(ctx, &gang.given_up, 1);
 	gang_wait(ctx, &gang, 4);
@@ -408,8 +260,7 @@ limit__of_tasks__retires_between_tasks(void **state)
 		gang.options.tasks_per_worker = 3;
 		gang.options.credit = credit;
 		gang_open(ctx, &gang, 2);
-		for (int i = 0; i < 100; i++)
-			gang_submit(&gang, "pid");
+		gang_submit_many(&gang, "pid", 100);
 		gang_wait(ctx, &gang, 100);
 		assert_int_equal(gang.ends[ROTA_POOL_DONE], 100);
 		assert_true(gang.causes[ROTA_POOL_RETIRED] >= 31);
@@ -516,11 +367,6 @@ main(void)
 		gang_test(worker__dead_with_gathered_results__they_are_found),
 		gang_test(worker__dead__its_last_words_are_told),
 		gang_test(worker__dead__what_it_has_started_ends),
-		gang_test(deadline__passed__ends_the_group),
-		gang_test(deadline__of_one_in_a_line__costs_no_other),
-		gang_test(deadline__in_the_grace__nothing_else_is_begun),
-		gang_test(attempts__of_a_death__are_used_up),
-		gang_test(attempts__of_failures_and_timeouts__if_asked_for),
 		gang_test(crash_loop__of_one__is_not_fed),
 		gang_test(crash_loop__of_all__fails_what_is_queued),
 		gang_test(init__too_long__is_killed),

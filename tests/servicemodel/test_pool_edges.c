@@ -66,8 +66,7 @@ free__with_tasks_at_workers__counts_add_up_in_its_handlers(void **state)
 	gang_init(&gang);
 	gang.options.credit = 4;
 	gang_open(ctx, &gang, 2);
-	for (int i = 0; i < 12; i++)
-		gang_submit(&gang, "pause");
+	gang_submit_many(&gang, "pause", 12);
 	wait_for_size(ctx, &gang.stderr_len, 2);
 	gang.act = look_around;
 	rota_pool_free(gang.pool);
@@ -90,8 +89,7 @@ check_freed_with_context(struct fixture *fixture, bool in_order)
 	gang_init(&gang);
 	gang.options.in_order = in_order;
 	gang_open(fixture->ctx, &gang, 1);
-	for (int i = 0; i < 5; i++)
-		gang_submit(&gang, "pause");
+	gang_submit_many(&gang, "pause", 5);
 	gang.act = free_it;
 	assert_int_equal(rota_context_free(fixture->ctx), 0);
 	fixture->ctx = NULL;
@@ -117,13 +115,10 @@ static void
 deadline__of_one_that_was_done__costs_not_the_next(void **state)
 {
 	struct rota_context *ctx = context_of(state);
-	struct rota_pool_task_options options = gang_task();
+	struct rota_pool_task_options options = gang_task_within(50 * ROTA_MILLISECOND);
 	struct gang gang;
 
-	gang_init(&gang);
-	gang.options.credit = 8;
-	gang_open(ctx, &gang, 1);
-	options.deadline = 50 * ROTA_MILLISECOND;
+	gang_open_line(ctx, &gang);
 	gang_submit_with(&gang, "echo x", &options);
 	gang_submit(&gang, "nap 150");
 	gang_wait(ctx, &gang, 2);
@@ -140,9 +135,7 @@ cancel__of_one_behind_gathered_results__ends_it(void **state)
 	struct gang gang;
 
 	for (int i = 0; i < 2; i++) {
-		gang_init(&gang);
-		gang.options.credit = 8;
-		gang_open(ctx, &gang, 1);
+		gang_open_line(ctx, &gang);
 		if (i == 1)
 			gang_submit(&gang, "nap 50");
 		gang_submit(&gang, "echo x");
@@ -168,12 +161,11 @@ static void
 deadline__of_one_that_left_its_group__ends_it(void **state)
 {
 	struct rota_context *ctx = context_of(state);
-	struct rota_pool_task_options options = gang_task();
+	struct rota_pool_task_options options = gang_task_within(20 * ROTA_MILLISECOND);
 	struct gang gang;
 
 	gang_init(&gang);
 	gang_open(ctx, &gang, 1);
-	options.deadline = 20 * ROTA_MILLISECOND;
 	gang_submit_with(&gang, "stray", &options);
 	gang_wait(ctx, &gang, 1);
 	assert_int_equal(gang.ends[ROTA_POOL_TIMED_OUT], 1);
@@ -261,8 +253,7 @@ stop__report__counts_all_that_was_cancelled(void **state)
 	gang_init(&gang);
 	gang.options.credit = 4;
 	gang_open(ctx, &gang, 1);
-	for (int i = 0; i < 8; i++)
-		gang_submit(&gang, "pause");
+	gang_submit_many(&gang, "pause", 8);
 	wait_for_size(ctx, &gang.stderr_len, 1);
 	assert_true(rota_pool_stop(gang.pool, 0, 0, note_report, &gang) > 0);
 	wait_for(ctx, &gang.stopped, 1);

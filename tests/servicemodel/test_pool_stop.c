@@ -111,8 +111,7 @@ stop__in_its_time__goes_from_stage_to_stage(void **state)
 	gang_submit(&gang, "pause");
 	gang_submit(&gang, "patient");
 	gang_submit(&gang, "late");
-	for (int i = 0; i < 5; i++)
-		gang_submit(&gang, "echo x");
+	gang_submit_many(&gang, "echo x", 5);
 	wait_for_size(ctx, &gang.stderr_len, 3);
 	stop(&gang, 20 * ROTA_MILLISECOND, 40 * ROTA_MILLISECOND);
 	wait_for(ctx, &gang.stopped, 1);
@@ -120,7 +119,7 @@ stop__in_its_time__goes_from_stage_to_stage(void **state)
 	assert_int_equal(gang.report.cancelled, 7);
 	assert_int_equal(gang.ends[ROTA_POOL_CANCELLED], 7);
 	/* That one was asked, and has finished. */
-	assert_int_equal(gang_result(&gang, 3)->result.end, ROTA_POOL_DONE);
+	gang_expect(&gang, 3, ROTA_POOL_DONE);
 	assert_int_equal(gang_result(&gang, 1)->result.status, SIGTERM);
 	assert_int_equal(gang_result(&gang, 2)->result.status, SIGKILL);
 	assert_int_equal(gang.report.killed, 1);
@@ -185,11 +184,9 @@ workers__all_terminated__are_all_replaced(void **state)
 
 	gang_init(&gang);
 	gang_open(ctx, &gang, 3);
-	for (int i = 0; i < 3; i++)
-		gang_submit(&gang, "pause");
+	gang_submit_many(&gang, "pause", 3);
 	wait_for_size(ctx, &gang.stderr_len, 3);
-	for (int i = 0; i < 30; i++)
-		gang_submit(&gang, "echo x");
+	gang_submit_many(&gang, "echo x", 30);
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(rota_pool_worker(gang.pool, i, &worker), 0);
 		assert_int_equal(kill(-worker.pid, SIGTERM), 0);
@@ -297,8 +294,7 @@ program__of_a_worker__does_the_same(void **state)
 	for (int i = 0; i < 2; i++)
 		assert_string_equal(gang.told[i].bytes,
 			gang.told[i].result.worker == 0 ? "mine" : "yours");
-	for (int i = 0; i < 40; i++)
-		gang_submit(&gang, "echo x");
+	gang_submit_many(&gang, "echo x", 40);
 	gang_wait(ctx, &gang, 42);
 	assert_int_equal(gang.ends[ROTA_POOL_DONE], 42);
 	assert_int_equal(gang_do(ctx, &gang, "big 300000")->result.len, 300000);
