@@ -49,6 +49,43 @@ noting(struct states *states, enum rota_dialog_order order, const char **targets
 	return options;
 }
 
+/* A client, and its one target, which is whatever the test does with a bare socket. */
+struct bare {
+	struct rota_context *ctx;
+	char address[ROTA_ADDRESS_TEXT];
+	int listening;
+	const char *targets[2];
+	struct states states;
+	struct rota_client *client;
+};
+
+static void
+bare_open(struct bare *bare, void **state, enum rota_dialog_order order, bool is_warm)
+{
+	struct rota_client_options options;
+
+	*bare = (struct bare){ .ctx = context_of(state) };
+	bare->listening = raw_listen("127.0.0.1:0", 16, bare->address);
+	options = noting(&bare->states, order, bare->targets, bare->address);
+	options.keep_warm = is_warm;
+	bare->client = make_client(bare->ctx, &options);
+}
+
+/* Accepts the connection that was opened as the count-th. */
+static int
+bare_accept(struct bare *bare, int count)
+{
+	wait_for(bare->ctx, &bare->states.opened, count);
+	return raw_accept(bare->listening);
+}
+
+static void
+bare_close(struct bare *bare)
+{
+	rota_client_free(bare->client);
+	close(bare->listening);
+}
+
 static void
 target__down__is_tried_again_ever_later_until_it_is_there(void **state)
 {
@@ -120,57 +157,37 @@ target__down__calls_wait_until_their_time_is_over(void **state)
 static void
 target__that_accepts_and_says_nothing_good__rests_like_one_that_is_down(void **state)
 {
-	struct rota_context *ctx = context_of(state);
-	char address[ROTA_ADDRESS_TEXT];
-	int listening = raw_listen("127.0.0.1:0", 16, address);
-	struct states states = { 0 };
-	struct rota_client_options options;
-	struct rota_client *client;
-	const char *targets[2];
+	struct bare bare;
 
-	options = noting(&states, ROTA_DIALOG_BY_ID, targets, address);
-	options.keep_warm = true;
-	client = make_client(ctx, &options);
+	bare_open(&bare, state, ROTA_DIALOG_BY_ID, true);
 	for (int i = 1; i <= 5; i++) {
-		wait_for(ctx, &states.opened, i);
-		raw_reset(raw_accept(listening));
-		wait_for(ctx, &states.lost, i);
-		assert_int_equal(client_target(client, 0).failures, i);
-		assert_true(client_target(client, 0).next > rota_context_now(ctx));
+		raw_reset(bare_accept(&bare, i));
+		wait_for(bare.ctx, &bare.states.lost, i);
+		assert_int_equal(client_target(bare.client, 0).failures, i);
+		assert_true(client_target(bare.client, 0).next > rota_context_now(bare.ctx));
 	}
-	rota_client_free(client);
-	close(listening);
+	bare_close(&bare);
 }
 
 static void
 connection__silent_too_long__is_given_up(void **state)
 {
-	struct rota_context *ctx = context_of(state);
-	char address[ROTA_ADDRESS_TEXT];
-	int listening = raw_listen("127.0.0.1:0", 16, address);
-	struct states states = { 0 };
-	struct rota_client_options options;
-	struct rota_client *client;
-	const char *targets[2];
+	struct bare bare;
 	struct ask ask;
-	int peer;
 
-	options = noting(&states, ROTA_DIALOG_ORDERED, targets, address);
-	client = make_client(ctx, &options);
+	bare_open(&bare, state, ROTA_DIALOG_ORDERED, false);
 	for (int i = 0; i < 3; i++) {
-		assert_int_equal(states.lost, 0);
-		ask_make(client, &ask, "e");
-		ask_expect(ctx, &ask, ROTA_CALL_TIMED_OUT);
+		assert_int_equal(bare.states.lost, 0);
+		ask_make(bare.client, &ask, "e");
+		ask_expect(bare.ctx, &ask, ROTA_CALL_TIMED_OUT);
 	}
-	wait_for(ctx, &states.lost, 1);
-	peer = raw_accept(listening);
-	close(peer);
-	assert_int_equal(states.reason, ROTA_REASON_TIMEOUT_IDLE);
-	assert_string_equal(client_target(client, 0).why,
+	wait_for(bare.ctx, &bare.states.lost, 1);
+	close(raw_accept(bare.listening));
+	assert_int_equal(bare.states.reason, ROTA_REASON_TIMEOUT_IDLE);
+	assert_string_equal(client_target(bare.client, 0).why,
 		"nothing has come for 30000 ms, though there were calls");
-	assert_int_equal(states.opened, 1);
-	rota_client_free(client);
-	close(listening);
+	assert_int_equal(bare.states.opened, 1);
+	bare_close(&bare);
 }
 
 /* What a server may not say */
@@ -179,33 +196,24 @@ static void
 says(void **state, enum rota_dialog_order order, const char *bytes, size_t len,
 	enum rota_reason reason, const char *text)
 {
-	struct rota_context *ctx = context_of(state);
-	char address[ROTA_ADDRESS_TEXT];
-	int listening = raw_listen("127.0.0.1:0", 16, address);
-	struct states states = { 0 };
-	struct rota_client_options options;
-	struct rota_client *client;
-	const char *targets[2];
+	struct bare bare;
 	struct ask ask;
 	char request[64];
 	int peer;
 
-	options = noting(&states, order, targets, address);
-	client = make_client(ctx, &options);
-	ask_make(client, &ask, "e");
-	wait_for(ctx, &states.opened, 1);
-	peer = raw_accept(listening);
-	wait_for_input(ctx, peer);
+	bare_open(&bare, state, order, false);
+	ask_make(bare.client, &ask, "e");
+	peer = bare_accept(&bare, 1);
+	wait_for_input(bare.ctx, peer);
 	assert_true(raw_receive(peer, request, sizeof request) > 0);
 	raw_send(peer, bytes, len);
-	wait_for(ctx, &states.lost, 1);
-	assert_int_equal(states.reason, reason);
-	assert_string_equal(client_target(client, 0).why, text);
-	assert_int_equal(client_target(client, 0).failures, 1);
+	wait_for(bare.ctx, &bare.states.lost, 1);
+	assert_int_equal(bare.states.reason, reason);
+	assert_string_equal(client_target(bare.client, 0).why, text);
+	assert_int_equal(client_target(bare.client, 0).failures, 1);
 	close(peer);
-	rota_client_free(client);
+	bare_close(&bare);
 	assert_int_equal(ask.told, 1);
-	close(listening);
 }
 
 static void
@@ -234,41 +242,30 @@ server__breaks_the_rules__is_cut_off_with_a_text(void **state)
 static void
 server__says_that_it_leaves_and_ends__gives_calls_back(void **state)
 {
-	struct rota_context *ctx = context_of(state);
-	char address[ROTA_ADDRESS_TEXT];
-	int listening = raw_listen("127.0.0.1:0", 16, address);
-	struct rota_client_options options;
-	struct rota_client *client;
-	const char *targets[2];
+	struct bare bare;
 	struct ask asks[2];
 	char request[64];
 	int peer;
 
-	options = desk_client(ROTA_DIALOG_BY_ID, targets, address);
-	client = make_client(ctx, &options);
-	ask_make(client, &asks[0], "e1");
-	ask_make(client, &asks[1], "e2");
-	while (rota_client_meter(client)->opened == 0)
-		spin(ctx, 1);
-	peer = raw_accept(listening);
-	assert_int_equal(hall_read(ctx, peer, request, sizeof request, 30), 30);
+	bare_open(&bare, state, ROTA_DIALOG_BY_ID, false);
+	ask_make(bare.client, &asks[0], "e1");
+	ask_make(bare.client, &asks[1], "e2");
+	peer = bare_accept(&bare, 1);
+	assert_int_equal(hall_read(bare.ctx, peer, request, sizeof request, 30), 30);
 	/* The second was taken, the first was not. */
 	raw_send(peer, "\0\0\0\5\6\0\0\0\0\0\0\0\5\2\0\0\0\2", 18);
 	close(peer);
-	ask_expect(ctx, &asks[1], ROTA_CALL_REPLIED);
-	while (rota_client_meter(client)->opened < 2)
-		spin(ctx, 1);
-	peer = raw_accept(listening);
-	assert_int_equal(hall_read(ctx, peer, request, sizeof request, 15), 15);
+	ask_expect(bare.ctx, &asks[1], ROTA_CALL_REPLIED);
+	peer = bare_accept(&bare, 2);
+	assert_int_equal(hall_read(bare.ctx, peer, request, sizeof request, 15), 15);
 	assert_memory_equal(request + 13, "e1", 2);
 	raw_send(peer, "\0\0\0\7\2\0\0\0\1ok", 11);
-	ask_expect(ctx, &asks[0], ROTA_CALL_REPLIED);
+	ask_expect(bare.ctx, &asks[0], ROTA_CALL_REPLIED);
 	assert_string_equal(asks[0].reply, "ok");
-	assert_int_equal(rota_client_meter(client)->moved, 1);
-	assert_int_equal(rota_client_meter(client)->retries, 0);
+	assert_int_equal(rota_client_meter(bare.client)->moved, 1);
+	assert_int_equal(rota_client_meter(bare.client)->retries, 0);
 	close(peer);
-	rota_client_free(client);
-	close(listening);
+	bare_close(&bare);
 }
 
 static void
