@@ -7,10 +7,7 @@
  *
  * It connects to nobody: --connect is there as for every load.
  */
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <nng/nng.h>
 #include <nng/protocol/survey0/respond.h>
@@ -18,38 +15,12 @@
 #include <nng/supplemental/util/platform.h>
 
 #include "../gather.h"
+#include "nng-common.h"
 
 #define URL "inproc://gather"
 #define TTL 10000 /* ms */
 
-static void
-need(int r, const char *what)
-{
-	if (r != 0)
-		die("%s: %s", what, nng_strerror(r));
-}
-
 /* Respondents */
-
-struct served {
-	nng_ctx ctx;
-	nng_aio *aio;
-	bool is_replying;
-};
-
-static void
-on_served(void *userdata)
-{
-	struct served *served = userdata;
-
-	need(nng_aio_result(served->aio), "answering");
-	served->is_replying = !served->is_replying;
-	/* The message of a survey that has come is still there, and goes back. */
-	if (served->is_replying)
-		nng_ctx_send(served->ctx, served->aio);
-	else
-		nng_ctx_recv(served->ctx, served->aio);
-}
 
 static void
 respond(unsigned int depth)
@@ -60,9 +31,8 @@ respond(unsigned int depth)
 
 	need(nng_respondent0_open(&socket), "nng_respondent0_open");
 	for (i = 0; i < depth; i++) {
-		need(nng_ctx_open(&served[i].ctx, socket), "nng_ctx_open");
-		need(nng_aio_alloc(&served[i].aio, on_served, &served[i]), "nng_aio_alloc");
-		nng_ctx_recv(served[i].ctx, served[i].aio);
+		served_init(&served[i], socket);
+		served_start(&served[i]);
 	}
 	need(nng_dial(socket, URL, NULL, 0), "nng_dial");
 }
@@ -72,9 +42,7 @@ respond(unsigned int depth)
 struct bench {
 	struct rpc rpc;
 	struct survey *surveys;
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	bool is_finished;
+	struct finish finish;
 };
 
 struct survey {
@@ -85,15 +53,6 @@ struct survey {
 	unsigned int answers;
 	uint64_t heard[GATHER_LISTENERS];
 };
-
-static void
-finish(struct bench *bench)
-{
-	pthread_mutex_lock(&bench->lock);
-	bench->is_finished = true;
-	pthread_cond_signal(&bench->changed);
-	pthread_mutex_unlock(&bench->lock);
-}
 
 static void
 ask(struct survey *survey)
@@ -114,7 +73,7 @@ end(struct survey *survey)
 		ask(survey);
 		break;
 	case RPC_FINISHED:
-		finish(bench);
+		finish_reach(&bench->finish);
 		break;
 	case RPC_REST:
 		break;
@@ -154,36 +113,23 @@ run(struct rpc *rpc, void *userdata)
 	struct bench *bench = userdata;
 	unsigned int i;
 
-	bench->is_finished = false;
 	for (i = 0; i < rpc->options.depth; i++)
 		ask(&bench->surveys[i]);
-	pthread_mutex_lock(&bench->lock);
-	while (!bench->is_finished)
-		pthread_cond_wait(&bench->changed, &bench->lock);
-	pthread_mutex_unlock(&bench->lock);
+	finish_wait(&bench->finish);
 }
 
 static void
 survey_init(struct survey *survey, struct bench *bench, nng_socket socket)
 {
-	nng_msg *msg;
-
 	survey->bench = bench;
-	need(nng_ctx_open(&survey->ctx, socket), "nng_ctx_open");
+	asking_init(&bench->rpc, socket, &survey->ctx, &survey->aio, on_event, survey);
 	need(nng_ctx_set_ms(survey->ctx, NNG_OPT_SURVEYOR_SURVEYTIME, TTL), "SURVEYTIME");
-	need(nng_aio_alloc(&survey->aio, on_event, survey), "nng_aio_alloc");
-	need(nng_msg_alloc(&msg, bench->rpc.options.size), "nng_msg_alloc");
-	memcpy(nng_msg_body(msg), bench->rpc.body, bench->rpc.options.size);
-	nng_aio_set_msg(survey->aio, msg);
 }
 
 int
 main(int argc, char **argv)
 {
-	static struct bench bench = {
-		.lock = PTHREAD_MUTEX_INITIALIZER,
-		.changed = PTHREAD_COND_INITIALIZER,
-	};
+	static struct bench bench = { .finish = FINISH_INIT };
 	nng_socket socket;
 	unsigned int i;
 
