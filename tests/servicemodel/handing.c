@@ -10,8 +10,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static char directory[] = "/tmp/rota-handing-XXXXXX";
-
 char handing_path[64];
 char handing_unix[80];
 
@@ -192,17 +190,9 @@ handing_check_echo(struct rota_context *ctx, const char *text)
 int
 handing_make_directory(void **state)
 {
-	(void)state;
-	if (mkdtemp(directory) == NULL)
+	if (scratch_make(state) < 0)
 		return -1;
-	snprintf(handing_path, sizeof handing_path, "%s/handover", directory);
-	snprintf(handing_unix, sizeof handing_unix, "unix:%s/socket", directory);
+	snprintf(handing_path, sizeof handing_path, "%s", scratch_path("handover"));
+	snprintf(handing_unix, sizeof handing_unix, "unix:%s", scratch_path("socket"));
 	return 0;
-}
-
-int
-handing_remove_directory(void **state)
-{
-	(void)state;
-	return rmdir(directory);
 }

@@ -12,6 +12,7 @@
 #include <rota/handover.h>
 
 #include "rig.h"
+#include "scratch.h"
 
 enum handing_event {
 	HANDING_ASKED,
@@ -79,7 +80,7 @@ ssize_t handing_hear(struct rota_context *ctx, int fd, char *packet, size_t size
 /* That an echo answers at an address. */
 void handing_check_echo(struct rota_context *ctx, const char *text);
 
+/* scratch_make, and the paths above in it. */
 int handing_make_directory(void **state);
-int handing_remove_directory(void **state);
 
 #endif

@@ -21,27 +21,19 @@
 
 #include "channeling.h"
 #include "context.h"
+#include "scratch.h"
 
-static char directory[] = "/tmp/rota-channel-XXXXXX";
-static char path[sizeof directory + 16];
+static char path[64];
 static char address[sizeof path + 8];
 
 static int
 make_directory(void **state)
 {
-	(void)state;
-	if (mkdtemp(directory) == NULL)
+	if (scratch_make(state) < 0)
 		return -1;
-	snprintf(path, sizeof path, "%s/channel", directory);
+	snprintf(path, sizeof path, "%s", scratch_path("channel"));
 	snprintf(address, sizeof address, "unix:%s", path);
 	return 0;
-}
-
-static int
-remove_directory(void **state)
-{
-	(void)state;
-	return rmdir(directory);
 }
 
 static struct rota_channel_binding *
@@ -471,5 +463,5 @@ main(void)
 	};
 
 	faulty_allocator_install();
-	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+	return cmocka_run_group_tests(tests, make_directory, scratch_remove);
 }

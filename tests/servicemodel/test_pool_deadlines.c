@@ -13,6 +13,7 @@
 #include "faulty_allocator.h"
 #include "faulty_sys.h"
 #include "gang.h"
+#include "scratch.h"
 
 static void
 deadline__passed__ends_the_group(void **state)
@@ -88,7 +89,6 @@ deadline__in_the_grace__nothing_else_is_begun(void **state)
 static void
 attempts__of_a_death__are_used_up(void **state)
 {
-	static char path[] = "/tmp/rota-pool-XXXXXX";
 	struct rota_context *ctx = context_of(state);
 	struct rota_pool_task_options options = gang_task();
 	const struct gang_result *told;
@@ -107,15 +107,13 @@ attempts__of_a_death__are_used_up(void **state)
 	assert_int_equal(gang.retried, 2);
 	assert_int_equal(gang.deaths, 3);
 	/* One that dies the first time only. */
-	assert_non_null(mkdtemp(path));
-	snprintf(text, sizeof text, "die-once %s/it", path);
+	snprintf(text, sizeof text, "die-once %s", scratch_path("it"));
 	id = gang_submit_with(&gang, text, &options);
 	gang_wait(ctx, &gang, 2);
 	told = gang_result(&gang, id);
 	assert_int_equal(told->result.end, ROTA_POOL_DONE);
 	assert_int_equal(told->result.attempts, 2);
 	assert_int_equal(unlink(text + 9), 0);
-	assert_int_equal(rmdir(path), 0);
 	/* A failure is a result. */
 	gang_submit_with(&gang, "fail x", &options);
 	gang_wait(ctx, &gang, 3);
@@ -163,5 +161,5 @@ main(void)
 	};
 
 	faulty_allocator_install();
-	return cmocka_run_group_tests_name("pool deadlines", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("pool deadlines", tests, scratch_make, scratch_remove);
 }

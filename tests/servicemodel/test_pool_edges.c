@@ -13,31 +13,7 @@
 #include <rota/errors.h>
 
 #include "gang.h"
-
-static char directory[] = "/tmp/rota-pool-XXXXXX";
-
-static int
-make_directory(void **state)
-{
-	(void)state;
-	return mkdtemp(directory) != NULL ? 0 : -1;
-}
-
-static int
-remove_directory(void **state)
-{
-	(void)state;
-	return rmdir(directory);
-}
-
-static const char *
-path_to(const char *name)
-{
-	static char path[64];
-
-	snprintf(path, sizeof path, "%s/%s", directory, name);
-	return path;
-}
+#include "scratch.h"
 
 /* Freeing */
 
@@ -211,10 +187,10 @@ stop__last_place_given_up__fills_one_that_was_left_empty(void **state)
 	gang_init(&gang);
 	gang.options.crashes = 2;
 	gang_start(ctx, &gang, 0);
-	snprintf(text, sizeof text, "once %s", path_to("init"));
+	snprintf(text, sizeof text, "once %s", scratch_path("init"));
 	gang_add(&gang, &gang_kind, text);
 	options.attempts = 2;
-	snprintf(text, sizeof text, "pause-once %s", path_to("task"));
+	snprintf(text, sizeof text, "pause-once %s", scratch_path("task"));
 	gang_submit_with(&gang, text, &options);
 	wait_for_size(ctx, &gang.stderr_len, 1);
 	gang_add(&gang, &gang_kind, "");
@@ -228,8 +204,8 @@ stop__last_place_given_up__fills_one_that_was_left_empty(void **state)
 	assert_int_equal(kill(seen[0].pid, SIGKILL), 0);
 	gang_wait(ctx, &gang, 1);
 	assert_int_equal(gang.ends[ROTA_POOL_DONE], 1);
-	(void)unlink(path_to("init"));
-	(void)unlink(path_to("task"));
+	(void)unlink(scratch_path("init"));
+	(void)unlink(scratch_path("task"));
 	gang_close(ctx, &gang);
 }
 
@@ -277,5 +253,5 @@ main(void)
 		gang_test(stop__report__counts_all_that_was_cancelled),
 	};
 
-	return cmocka_run_group_tests_name("pool edges", tests, make_directory, remove_directory);
+	return cmocka_run_group_tests_name("pool edges", tests, scratch_make, scratch_remove);
 }

@@ -16,10 +16,9 @@
 #include <rota/signals.h>
 
 #include "crew.h"
+#include "scratch.h"
 #include "faulty_allocator.h"
 #include "faulty_sys.h"
-
-static char directory[] = "/tmp/rota-prefork-XXXXXX";
 
 static void
 processes__started__are_ready_and_serve(void **state)
@@ -354,7 +353,7 @@ unix_path__processes_die__is_removed_by_the_master_at_the_end(void **state)
 	char path[64];
 	char text[80];
 
-	snprintf(path, sizeof path, "%s/socket", directory);
+	snprintf(path, sizeof path, "%s", scratch_path("socket"));
 	snprintf(text, sizeof text, "unix:%s", path);
 	crew_init(&crew);
 	crew.listen[0] = text;
@@ -456,20 +455,6 @@ options__that_make_no_sense__are_refused(void **state)
 	assert_null(prefork);
 }
 
-static int
-make_directory(void **state)
-{
-	(void)state;
-	return mkdtemp(directory) == NULL ? -1 : 0;
-}
-
-static int
-remove_directory(void **state)
-{
-	(void)state;
-	return rmdir(directory);
-}
-
 int
 main(void)
 {
@@ -495,5 +480,5 @@ main(void)
 	if (crew_is_impossible())
 		return 77;
 	faulty_allocator_install();
-	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+	return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

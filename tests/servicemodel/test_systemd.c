@@ -17,8 +17,7 @@
 #include "faulty_allocator.h"
 #include "faulty_sys.h"
 #include "rig.h"
-
-static char directory[] = "/tmp/rota-systemd-XXXXXX";
+#include "scratch.h"
 
 static void
 set_variables(const char *pid, const char *count, const char *names)
@@ -243,7 +242,7 @@ manager(const char *name, char *path, size_t size)
 	if (name[0] == '@')
 		snprintf(path, size, "%s", name);
 	else
-		snprintf(path, size, "%s/%s", directory, name);
+		snprintf(path, size, "%s", scratch_path(name));
 	memcpy(address.sun_path, path, strlen(path));
 	if (name[0] == '@')
 		address.sun_path[0] = '\0';
@@ -280,8 +279,7 @@ notify__path_or_abstract_name__gets_the_lines(void **state)
 		close(fd);
 		assert_int_equal(rota_systemd_notify(ctx, "READY=1"), -ECONNREFUSED);
 	}
-	snprintf(path, sizeof path, "%s/notify", directory);
-	unlink(path);
+	unlink(scratch_path("notify"));
 	unsetenv("NOTIFY_SOCKET");
 }
 
@@ -398,20 +396,6 @@ notify__the_system_says_no__says_it_too(void **state)
 	unsetenv("NOTIFY_SOCKET");
 }
 
-static int
-make_directory(void **state)
-{
-	(void)state;
-	return mkdtemp(directory) != NULL ? 0 : -1;
-}
-
-static int
-remove_directory(void **state)
-{
-	(void)state;
-	return rmdir(directory);
-}
-
 int
 main(void)
 {
@@ -431,5 +415,5 @@ main(void)
 	};
 
 	faulty_allocator_install();
-	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+	return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

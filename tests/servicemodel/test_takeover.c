@@ -471,5 +471,5 @@ main(void)
 	};
 
 	faulty_allocator_install();
-	return cmocka_run_group_tests(tests, handing_make_directory, handing_remove_directory);
+	return cmocka_run_group_tests(tests, handing_make_directory, scratch_remove);
 }

@@ -18,16 +18,15 @@
 #include "faulty_allocator.h"
 #include "faulty_sys.h"
 #include "rig.h"
+#include "scratch.h"
 #include "sim_context.h"
-
-static char directory[] = "/tmp/rota-connect-XXXXXX";
 
 static const char *
 unix_text(void)
 {
-	static char text[sizeof directory + 16];
+	static char text[64];
 
-	snprintf(text, sizeof text, "unix:%s/socket", directory);
+	snprintf(text, sizeof text, "unix:%s", scratch_path("socket"));
 	unlink(text + 5);
 	return text;
 }
@@ -511,18 +510,10 @@ connect__in_on_open_of_another_that_closes__opens(void **state)
 }
 
 static int
-make_directory(void **state)
-{
-	(void)state;
-	return mkdtemp(directory) != NULL ? 0 : -1;
-}
-
-static int
 remove_directory(void **state)
 {
-	(void)state;
 	unlink(unix_text() + 5);
-	return rmdir(directory);
+	return scratch_remove(state);
 }
 
 int
@@ -550,5 +541,5 @@ main(void)
 	};
 
 	faulty_allocator_install();
-	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+	return cmocka_run_group_tests(tests, scratch_make, remove_directory);
 }

@@ -19,16 +19,15 @@
 #include "faulty_allocator.h"
 #include "faulty_sys.h"
 #include "rig.h"
-
-static char directory[] = "/tmp/rota-listener-XXXXXX";
+#include "scratch.h"
 
 /* unix:PATH of a file in the tests' own directory, which is not there. */
 static const char *
 unix_text(void)
 {
-	static char text[sizeof directory + 16];
+	static char text[64];
 
-	snprintf(text, sizeof text, "unix:%s/socket", directory);
+	snprintf(text, sizeof text, "unix:%s", scratch_path("socket"));
 	unlink(text + 5);
 	return text;
 }
@@ -508,18 +507,10 @@ listen__the_system_says_no__says_it_too(void **state)
 }
 
 static int
-make_directory(void **state)
-{
-	(void)state;
-	return mkdtemp(directory) != NULL ? 0 : -1;
-}
-
-static int
 remove_directory(void **state)
 {
-	(void)state;
 	unlink(unix_text() + 5);
-	return rmdir(directory);
+	return scratch_remove(state);
 }
 
 int
@@ -552,5 +543,5 @@ main(void)
 	};
 
 	faulty_allocator_install();
-	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+	return cmocka_run_group_tests(tests, scratch_make, remove_directory);
 }

@@ -17,10 +17,10 @@
 #include "faulty_allocator.h"
 #include "faulty_sys.h"
 #include "rig.h"
+#include "scratch.h"
 
-static char directory[] = "/tmp/rota-share-XXXXXX";
-static char path[sizeof directory + 16];
-static char text[sizeof directory + 24];
+static char path[64];
+static char text[sizeof path + 8];
 
 static bool
 is_there(void)
@@ -270,7 +270,7 @@ own_path__longest_path__works(void **state)
 	struct stat status;
 	struct door *door;
 
-	snprintf(longest, sizeof longest, "unix:%s/", directory);
+	snprintf(longest, sizeof longest, "unix:%s/", scratch);
 	memset(longest + strlen(longest), 'x', sizeof longest - strlen(longest));
 	longest[5 + 107] = '\0';
 	door = opened(ctx, longest);
@@ -295,19 +295,11 @@ own_path__no_path__does_nothing(void **state)
 static int
 make_directory(void **state)
 {
-	(void)state;
-	if (mkdtemp(directory) == NULL)
+	if (scratch_make(state) < 0)
 		return -1;
-	snprintf(path, sizeof path, "%s/socket", directory);
+	snprintf(path, sizeof path, "%s", scratch_path("socket"));
 	snprintf(text, sizeof text, "unix:%s", path);
 	return 0;
-}
-
-static int
-remove_directory(void **state)
-{
-	(void)state;
-	return rmdir(directory);
 }
 
 int
@@ -328,5 +320,5 @@ main(void)
 	};
 
 	faulty_allocator_install();
-	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+	return cmocka_run_group_tests(tests, make_directory, scratch_remove);
 }

@@ -15,9 +15,9 @@
 #include "faulty_allocator.h"
 #include "faulty_sys.h"
 #include "rig.h"
+#include "scratch.h"
 
-static char directory[] = "/tmp/rota-mode-XXXXXX";
-static char text[sizeof directory + 16];
+static char text[64];
 
 /* What the path had when bind had just made it. */
 static mode_t mode_at_birth;
@@ -140,18 +140,10 @@ unix_mode__cannot_be_set__leaves_no_path(void **state)
 static int
 make_directory(void **state)
 {
-	(void)state;
-	if (mkdtemp(directory) == NULL)
+	if (scratch_make(state) < 0)
 		return -1;
-	snprintf(text, sizeof text, "unix:%s/socket", directory);
+	snprintf(text, sizeof text, "unix:%s", scratch_path("socket"));
 	return 0;
-}
-
-static int
-remove_directory(void **state)
-{
-	(void)state;
-	return rmdir(directory);
 }
 
 int
@@ -168,5 +160,5 @@ main(void)
 	};
 
 	faulty_allocator_install();
-	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+	return cmocka_run_group_tests(tests, make_directory, scratch_remove);
 }
