@@ -4,8 +4,6 @@
  */
 #include "pool_work.h"
 
-#include <stdio.h>
-
 /* The end */
 
 void

@@ -4,7 +4,6 @@
  * silent, servers that break the rules.
  */
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "desk.h"
