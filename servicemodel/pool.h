@@ -2,9 +2,9 @@
 /*
  * A pool inside: what its files share. pool.c has its beginning and end, pool_monitor.c who is told
  * what, pool_submit.c how tasks come, pool_queue.c where they wait, pool_result.c how they end,
- * pool_next.c the calls that block; pool_line.c what a worker is given and says, pool_worker.c a
- * worker's process as the master sees it, pool_spawn.c how it is started, pool_death.c how it ends,
- * pool_stop.c the end of all. What a worker does itself is worker.c's.
+ * pool_next.c the calls that block; pool_line.c what a worker is given, pool_reply.c what it says,
+ * pool_worker.c a worker's process as the master sees it, pool_spawn.c how it is started,
+ * pool_death.c how it ends, pool_stop.c the end of all. What a worker does itself is worker.c's.
  *
  * Every timer of a pool runs always, if only until ROTA_NEVER: so it cannot fail to start. Whoever
  * calls the user holds the pool, and looks afterwards whether it was freed.
@@ -268,6 +268,11 @@ void rota__pool_set_free(struct rota__pool_worker *worker);
 bool rota__pool_feed(struct rota__pool_worker *worker);
 /* The same for all that are free. */
 bool rota__pool_feed_all(struct rota_pool *pool);
+/* Sends what it was given, as far as there is room. */
+void rota__pool_send_line(struct rota__pool_worker *worker);
+
+/* pool_reply.c */
+
 /* Reads what it has said; to_the_end: all of it. False when the pool was freed. */
 bool rota__pool_read(struct rota__pool_worker *worker, bool to_the_end);
 /* What it has left in the memory that it shares. Tells nobody. */

@@ -3,6 +3,7 @@
  * Pools at their edges: what handlers see while a pool is freed, tasks behind others that took no
  * time, workers that leave their process group, places without a process.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -10,6 +11,7 @@
 
 #include <rota/errors.h>
 
+#include "faulty_sys.h"
 #include "gang.h"
 #include "scratch.h"
 
@@ -236,6 +238,37 @@ stop__report__counts_all_that_was_cancelled(void **state)
 	rota_pool_free(gang.pool);
 }
 
+/* "How long an attempt may take, from when its worker comes to it": whatever is behind it. */
+static void
+deadline__tasks_behind_it_cannot_be_sent__is_the_same(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct rota_pool_task_options options = gang_task();
+	static char large[70000] = "sum";
+	struct gang gang;
+	rota_time begun;
+
+	gang_init(&gang);
+	gang.options.credit = 4;
+	gang_open(ctx, &gang, 1);
+	options.deadline = 50 * ROTA_MILLISECOND;
+	gang_submit_with(&gang, "pause", &options);
+	wait_for_size(ctx, &gang.stderr_len, 1);
+	faulty_sys_fail(FAULTY_MEMFD_CREATE, 1, true, EMFILE);
+	begun = real_time();
+	while (gang.ends[ROTA_POOL_TIMED_OUT] == 0 && gang.results < GANG_RESULTS - 1) {
+		assert_int_equal(rota_pool_submit(gang.pool, large, sizeof large, NULL, NULL), 0);
+		gang_wait(ctx, &gang, gang.results + 1);
+		/* Not so many that they are what it takes. */
+		(void)rota_dispatch_once(ctx, 5 * ROTA_MILLISECOND, NULL);
+		assert_true(real_time() - begun < 2 * ROTA_SECOND);
+	}
+	faulty_sys_reset();
+	assert_int_equal(gang.ends[ROTA_POOL_TIMED_OUT], 1);
+	assert_true(gang.ends[ROTA_POOL_FAILED] > 1);
+	gang_close(ctx, &gang);
+}
+
 int
 main(void)
 {
@@ -249,6 +282,7 @@ main(void)
 		gang_test(place__without_a_process__has_no_pid),
 		gang_test(stop__last_place_given_up__fills_one_that_was_left_empty),
 		gang_test(stop__report__counts_all_that_was_cancelled),
+		gang_test(deadline__tasks_behind_it_cannot_be_sent__is_the_same),
 	};
 
 	return cmocka_run_group_tests_name("pool edges", tests, scratch_make, scratch_remove);
