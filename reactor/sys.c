@@ -182,6 +182,7 @@ const struct rota_sys_ops rota__sys = {
 	.splice = sys_splice,
 	.ppoll = sys_ppoll,
 	.sigaction = sigaction,
+	.sigprocmask = sigprocmask,
 	.pidfd_open = sys_pidfd_open,
 	.can_be_polled = sys_can_be_polled,
 	.fork = fork,

@@ -69,6 +69,7 @@ struct rota_sys_ops {
 	int (*ppoll)(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
 		const sigset_t *mask);
 	int (*sigaction)(int number, const struct sigaction *action, struct sigaction *before);
+	int (*sigprocmask)(int how, const sigset_t *set, sigset_t *before);
 	int (*pidfd_open)(pid_t pid, unsigned flags);
 	/* not libc's: whether epoll takes the device, which nothing else tells */
 	bool (*can_be_polled)(int fd);

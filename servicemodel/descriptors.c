@@ -5,6 +5,7 @@
 #include "descriptors.h"
 
 #include <limits.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Where the kernel cannot close all at once, so many are tried at most. */
@@ -38,20 +39,27 @@ insert(int *kept, size_t *count, int fd)
 }
 
 void
-rota__close_others(const struct rota_sys_ops *sys, const int *others, size_t others_count)
+rota__close_all_but(const struct rota_sys_ops *sys, const int *some, size_t some_count)
 {
 	int kept[3 + ROTA__DESCRIPTORS_KEPT];
 	size_t count = 0;
 	unsigned from = 0;
 
-	for (int fd = 0; fd <= STDERR_FILENO; fd++)
-		insert(kept, &count, fd);
-	for (size_t i = 0; i < others_count; i++)
-		insert(kept, &count, others[i]);
+	for (size_t i = 0; i < some_count; i++)
+		insert(kept, &count, some[i]);
 	for (size_t i = 0; i < count; i++) {
 		if ((unsigned)kept[i] > from)
 			close_span(sys, from, (unsigned)kept[i] - 1);
 		from = (unsigned)kept[i] + 1;
 	}
 	close_span(sys, from, UINT_MAX);
+}
+
+void
+rota__close_others(const struct rota_sys_ops *sys, const int *others, size_t others_count)
+{
+	int kept[3 + ROTA__DESCRIPTORS_KEPT] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
+
+	memcpy(kept + 3, others, others_count * sizeof *others);
+	rota__close_all_but(sys, kept, 3 + others_count);
 }

@@ -13,6 +13,9 @@ struct rota_channel;
 /* Most that can be kept besides 0 to 2. */
 #define ROTA__DESCRIPTORS_KEPT 160
 
+/* Closes all but these, of which those below 0 are none. */
+void rota__close_all_but(const struct rota_sys_ops *sys, const int *kept, size_t count);
+
 /* Closes all but 0 to 2 and these, of which those below 0 are none. */
 ROTA_SHARED void rota__close_others(const struct rota_sys_ops *sys, const int *kept, size_t count);
 

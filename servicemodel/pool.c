@@ -100,6 +100,7 @@ leave_context(struct rota_pool *pool)
 		rota__pool_kill(pool->workers[i], ROTA_POOL_STOPPED);
 	for (unsigned i = 0; i < pool->workers_count; i++)
 		rota__pool_destroy_process(pool->workers[i]);
+	rota__keeper_close(&pool->keeper);
 	pool->stage = ROTA_POOL_IS_OVER;
 	rota__pool_end_queued(pool, NULL, ROTA_POOL_CANCELLED, -ECANCELED);
 	for (unsigned i = 0; i < pool->workers_count; i++) {
@@ -128,8 +129,11 @@ leave_context(struct rota_pool *pool)
 static void
 forked(struct rota__follower *follower, unsigned flags)
 {
+	struct rota_pool *pool = rota_container_of(follower, struct rota_pool, follower);
+
 	(void)flags;
-	rota_container_of(follower, struct rota_pool, follower)->is_copy = true;
+	rota__keeper_leave(&pool->keeper);
+	pool->is_copy = true;
 }
 
 static void
@@ -165,6 +169,7 @@ rota_pool_new(struct rota_context *ctx, const struct rota_pool_options *options,
 {
 	static const struct rota_pool_handlers none = { NULL, NULL, NULL };
 	const struct rota_pool_options defaults = ROTA_POOL_OPTIONS_INIT;
+	struct rota__respawn_rules rules;
 	struct rota_pool *pool;
 	int r;
 
@@ -187,6 +192,8 @@ rota_pool_new(struct rota_context *ctx, const struct rota_pool_options *options,
 	rota__list_init(&pool->spares);
 	rota_task_init(&pool->task, on_task);
 	rota_timer_init(&pool->stop_timer, rota__pool_on_stop_timer);
+	rules = rota__pool_rules(options);
+	rota__keeper_init(&pool->keeper, ctx, &rules, options->steady);
 	rota__follow(ctx, &pool->follower, &follower_ops);
 	pool->scratch = rota__malloc(ROTA__PACKET_MOST);
 	r = rota__packet_receiver_init(&pool->receiver, pool->sys, -1,
@@ -195,6 +202,8 @@ rota_pool_new(struct rota_context *ctx, const struct rota_pool_options *options,
 		r = -ENOMEM;
 	if (r >= 0)
 		r = rota_timer_start(ctx, &pool->stop_timer, ROTA_NEVER);
+	if (r >= 0)
+		r = rota__keeper_open(&pool->keeper);
 	if (r < 0)
 		rota_pool_free(pool);
 	else

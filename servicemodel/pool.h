@@ -4,7 +4,8 @@
  * what, pool_submit.c how tasks come, pool_queue.c where they wait, pool_result.c how they end,
  * pool_next.c the calls that block; pool_line.c what a worker is given, pool_reply.c what it says,
  * pool_worker.c a worker's process as the master sees it, pool_spawn.c how it is started,
- * pool_death.c how it ends, pool_stop.c the end of all. What a worker does itself is worker.c's.
+ * pool_death.c how it ends, pool_stop.c the end of all. What a worker does itself is worker.c's;
+ * and keeper.c has who ends what they leave behind when the master is dead.
  *
  * Every timer of a pool runs always, if only until ROTA_NEVER: so it cannot fail to start. Whoever
  * calls the user holds the pool, and looks afterwards whether it was freed.
@@ -20,6 +21,7 @@
 #include <rota/timer.h>
 
 #include "follower.h"
+#include "keeper.h"
 #include "list.h"
 #include "packet.h"
 #include "pool_wire.h"
@@ -153,6 +155,7 @@ struct rota_pool {
 	struct rota__pool_worker **workers;
 	unsigned workers_count;
 	unsigned alive; /* processes */
+	struct rota__keeper keeper; /* of the process groups, by index */
 	struct rota__packet_receiver receiver;
 	unsigned char *scratch; /* for a packet */
 
@@ -308,6 +311,8 @@ extern const struct rota_target_ops rota__pool_errors_ops;
 int rota__pool_spawn(struct rota__pool_worker *worker);
 
 /* pool_death.c */
+
+struct rota__respawn_rules rota__pool_rules(const struct rota_pool_options *options);
 
 /* While the pool finishes: places that were left empty are needed after all. */
 void rota__pool_fill_spares(struct rota_pool *pool);

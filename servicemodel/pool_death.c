@@ -22,14 +22,14 @@ struct judgement {
 	char text[ROTA__POOL_TEXT];
 };
 
-static struct rota__respawn_rules
-rules_of(const struct rota_pool *pool)
+struct rota__respawn_rules
+rota__pool_rules(const struct rota_pool_options *options)
 {
 	return (struct rota__respawn_rules){
-		.first_backoff = pool->options.first_backoff,
-		.most_backoff = pool->options.most_backoff,
-		.crashes = pool->options.crashes,
-		.crash_time = pool->options.crash_time,
+		.first_backoff = options->first_backoff,
+		.most_backoff = options->most_backoff,
+		.crashes = options->crashes,
+		.crash_time = options->crash_time,
 	};
 }
 
@@ -60,7 +60,7 @@ static rota_time
 decide(struct rota__pool_worker *worker, bool is_crash)
 {
 	const struct rota_pool *pool = worker->pool;
-	const struct rota__respawn_rules rules = rules_of(pool);
+	const struct rota__respawn_rules rules = rota__pool_rules(&pool->options);
 	rota_time now = rota_context_now(pool->ctx);
 	rota_time wait = 0;
 
@@ -333,6 +333,7 @@ rota__pool_on_child(struct rota_context *ctx, struct rota_child *child,
 		pool->sys->wait4(end->pid, &copy.status, 0, &copy.usage) == end->pid)
 		copy.error = 0;
 	worker->is_reaped = true;
+	rota__keeper_remove(&pool->keeper, worker->index);
 	if (rota__pool_read(worker, true) && rota__pool_drain_stderr(worker, true)) {
 		rota__pool_salvage(worker);
 		/* What was found is told before its memory is given back. */
@@ -348,7 +349,7 @@ static void
 tell_unstarted(struct rota__pool_worker *worker, int error)
 {
 	struct rota_pool *pool = worker->pool;
-	const struct rota__respawn_rules rules = rules_of(pool);
+	const struct rota__respawn_rules rules = rota__pool_rules(&pool->options);
 	const struct rota_child_end end = { .error = error };
 	struct rota_pool_worker seen;
 	char text[ROTA__POOL_TEXT];

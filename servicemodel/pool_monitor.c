@@ -160,6 +160,7 @@ void
 rota_pool_counts(const struct rota_pool *pool, struct rota_pool_counts *ret_counts)
 {
 	*ret_counts = pool->counts;
+	ret_counts->keepers = pool->keeper.processes;
 }
 
 unsigned

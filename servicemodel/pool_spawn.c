@@ -20,6 +20,8 @@
 /* The exit status of a shell that finds no program. */
 #define NO_PROGRAM 127
 
+_Static_assert(ROTA_POOL_WORKERS <= ROTA__KEEPER_PLACES, "each worker has a place");
+
 /* What a process is given: its ends. */
 struct ends {
 	int socket;
@@ -74,6 +76,8 @@ live(const struct rota__pool_worker *worker, const struct ends *ends, pid_t mast
 	const int kept[] = { SOCKET };
 
 	(void)sys->setpgid(0, 0);
+	/* In this order: whoever goes on behind the next line had a master when it was entered. */
+	rota__keeper_enter(&pool->keeper, worker->index);
 	die_with_master(sys, master);
 	/* It closes what it has by numbers that are others' afterwards. It may fail half-way. */
 	if (kind->ops != NULL)
@@ -199,7 +203,9 @@ rota__pool_spawn(struct rota__pool_worker *worker)
 	int r;
 
 	reset(worker);
-	r = prepare(worker, &ends);
+	r = rota__keeper_need(&pool->keeper);
+	if (r >= 0)
+		r = prepare(worker, &ends);
 	if (r >= 0)
 		r = start(worker, &ends);
 	if (ends.socket >= 0)

@@ -94,6 +94,7 @@ rota__pool_look_stopped(struct rota_pool *pool)
 	tell_end_to_all(pool);
 	if (pool->alive > 0)
 		return true;
+	rota__keeper_end(&pool->keeper);
 	if (!rota__pool_tell_ended(pool))
 		return false;
 	pool->stage = ROTA_POOL_IS_OVER;

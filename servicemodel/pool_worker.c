@@ -302,5 +302,6 @@ rota__pool_destroy_process(struct rota__pool_worker *worker)
 		while (r < 0 && errno == EINTR);
 	}
 	worker->is_reaped = true;
+	rota__keeper_remove(&worker->pool->keeper, worker->index);
 	rota__pool_close_process(worker);
 }

@@ -34,7 +34,8 @@
  *   stop           stops its own process
  *   late           writes a dot, too, and returns as soon as there is SIGTERM
  *   brood          starts a process that pauses, replies its number
- *   brood-die      the same, says the number on standard error, and is killed
+ *   exile          starts a program in a session of its own, replies its number
+ *   brood-die      the same as brood, says the number on standard error, and is killed
  *   close          closes all that it has
  *   garbage N      sends something that is none of the protocol, and pauses
  *   look           replies what of the master's it has, "" when all is well

@@ -144,6 +144,20 @@ start_grandchild(void)
 	return pid;
 }
 
+/* What the worker's descriptors are to who leaves it and is another program. */
+static pid_t
+start_exile(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)setsid();
+		(void)execlp("sleep", "sleep", "30", (char *)NULL);
+		_exit(127);
+	}
+	return pid;
+}
+
 static void
 send_garbage(const char *text)
 {
@@ -307,6 +321,8 @@ run_text(struct rota_worker *worker, struct rota_worker_task *task, const char *
 		tell_progress(task, atoi(rest));
 	else if (has_word(text, "brood", &rest))
 		reply_number(task, start_grandchild());
+	else if (has_word(text, "exile", &rest))
+		reply_number(task, start_exile());
 	else if (has_word(text, "look", &rest))
 		look(task);
 	else if (has_word(text, "stderr", &rest)) {

@@ -290,6 +290,8 @@ WRAPPER(int, PPOLL, ppoll,
 WRAPPER(int, SIGACTION, sigaction,
 	(int number, const struct sigaction *action, struct sigaction *before),
 	(number, action, before))
+WRAPPER(int, SIGPROCMASK, sigprocmask, (int how, const sigset_t *set, sigset_t *before),
+	(how, set, before))
 WRAPPER(int, PIDFD_OPEN, pidfd_open, (pid_t pid, unsigned flags), (pid, flags))
 WRAPPER(int, EXECVP, execvp, (const char *file, char *const arguments[]), (file, arguments))
 WRAPPER(int, DUP3, dup3, (int from, int to, int flags), (from, to, flags))
