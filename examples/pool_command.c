@@ -3,8 +3,8 @@
  * pool_command.c - a worker of rota-pool: runs a command for each task, waits for it, and replies
  * with what it has printed.
  *
- * The command is in the worker's process group, so that it ends with the worker, and the kernel
- * kills it when the worker dies. It is over when its process has ended: what that has left behind
+ * The command is in the worker's process group, so that it ends with the worker and, whoever dies,
+ * with rota-pool; and the kernel kills it when the worker dies. It is over when its process has ended: what that has left behind
  * in the background may still have the pipes open, and is not waited for.
  */
 #include "pool_run.h"
@@ -22,8 +22,6 @@
 #include <unistd.h>
 
 #define PART 65536
-/* Of this nobody else makes use; it says that the master is gone. */
-#define ORPHANED (SIGRTMIN + 7)
 
 /* What a worker has; the process has one. */
 static struct pool_worker {
@@ -49,14 +47,6 @@ on_terminate(int number)
 		_exit(128 + number);
 }
 
-/* With the worker all that its commands have started is to end. */
-static void
-on_orphaned(int number)
-{
-	(void)number;
-	kill(0, SIGKILL);
-}
-
 static int catch (int number, void (*handler)(int))
 {
 	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART };
@@ -69,8 +59,6 @@ static int
 set_up(struct rota_worker *worker, const void *arguments, size_t len, void *userdata)
 {
 	struct pool_command *command = userdata;
-	const pid_t master = getppid();
-	int r;
 
 	(void)worker;
 	(void)arguments;
@@ -81,15 +69,7 @@ set_up(struct rota_worker *worker, const void *arguments, size_t len, void *user
 		return -ENOMEM;
 	(void)setrlimit(RLIMIT_NOFILE, &command->descriptors);
 	signal(SIGPIPE, command->ignores_pipe ? SIG_IGN : SIG_DFL);
-	r = catch (SIGTERM, on_terminate);
-	if (r == 0)
-		r = catch (ORPHANED, on_orphaned);
-	if (r == 0 && prctl(PR_SET_PDEATHSIG, ORPHANED) < 0)
-		r = -errno;
-	/* It may have died before it could be told so. */
-	if (r == 0 && getppid() != master)
-		_exit(ROTA_WORKER_LOST);
-	return r;
+	return catch (SIGTERM, on_terminate);
 }
 
 /* The arguments */

@@ -78,6 +78,9 @@ fork_deaf(const struct rota__keeper *keeper, int master, const int pipe[2])
 	pid = keeper->sys->fork();
 	if (pid == 0)
 		keep(keeper, master, pipe[0]);
+	/* Either may be first. */
+	if (pid > 0)
+		(void)keeper->sys->setpgid(pid, pid);
 	error = errno;
 	(void)keeper->sys->sigprocmask(SIG_SETMASK, &before, NULL);
 	errno = error;

@@ -154,7 +154,7 @@ struct rota_pool {
 	struct rota_link kinds;
 	struct rota__pool_worker **workers;
 	unsigned workers_count;
-	unsigned alive; /* processes */
+	unsigned alive;             /* processes */
 	struct rota__keeper keeper; /* of the process groups, by index */
 	struct rota__packet_receiver receiver;
 	unsigned char *scratch; /* for a packet */

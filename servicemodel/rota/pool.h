@@ -11,6 +11,16 @@
  * that it was at has to do with its death: those that it had not begun go to others, as if it had
  * never had them.
  *
+ * When the master is dead, by SIGKILL or however, or executes another program, its workers die, and
+ * at once so does everything that is in their process groups. That is done by the keeper, a process
+ * that is forked before the first worker and is there until the pool is over or freed. ps(1) shows
+ * it as "rota-keeper"; it is in a process group of its own, holds nothing of what the master has
+ * open, and obeys only SIGKILL and SIGSTOP. One that dies is replaced when the master takes a turn,
+ * at once or, should it die again, after a while, as workers are but for ever; should that fail, it
+ * is tried again, workers that run go on, and no process of a worker is started until there is one.
+ * What the keeper cannot do is its work while it is killed or stopped itself. As any fork it has
+ * what the master had in memory then: so workers are best added early.
+ *
  * All calls are for the context's own thread, which must be the process's only one when workers
  * fork, and which they do not outlive. Handlers are called in turns only, never inside the call
  * that causes them, with the exception of rota_pool_free and rota_context_free, inside of which the
@@ -177,7 +187,7 @@ ROTA_API void rota_pool_free(struct rota_pool *pool);
  * arguments, len bytes, are copied: each process of this worker gets them in init. ret_index may be
  * NULL. Returns 0; -EINVAL for a kind that makes no sense; -ENOSPC beyond ROTA_POOL_WORKERS;
  * -EMSGSIZE for more than 1 GiB; -ECANCELED when the pool stops; the errno of fork(2),
- * socketpair(2), pipe2(2) and the like; -ENOMEM.
+ * socketpair(2), pipe2(2), pidfd_open(2) and the like, for the process or for the keeper; -ENOMEM.
  *
  * Whether a program can be executed shows in its process: one that cannot is a worker that dies.
  */

@@ -126,7 +126,7 @@ struct rota_pool_counts {
 	uint64_t deaths;  /* of processes, those included that were told to end */
 	uint64_t bytes;   /* of payloads, and of results that wait to be taken, at the moment */
 	uint64_t waiting; /* results that wait to be taken, at the moment */
-	uint64_t keepers; /* processes named rota-keeper that there have been: see <rota/pool.h> */
+	uint64_t keepers; /* that there have been (<rota/pool.h>): 1 when none has died */
 };
 
 ROTA_API void rota_pool_counts(const struct rota_pool *pool, struct rota_pool_counts *ret_counts);
