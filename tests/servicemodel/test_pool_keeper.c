@@ -114,6 +114,7 @@ enum way {
 	GROUP_KILLED,
 	KILLED_WITH_FORK,    /* which has all that the master has, and lives */
 	KILLED_AFTER_KEEPER, /* that was replaced */
+	KILLED_WITH_KEEPER,  /* at once: then the workers die, and they alone */
 	ANOTHER_PROGRAM,     /* that is what it becomes */
 	WAYS,
 };
@@ -184,8 +185,11 @@ be_master(enum way way, bool is_program, int fd)
 }
 
 static void
-end_master(enum way way, pid_t master)
+end_master(enum way way, pid_t master, pid_t keeper)
 {
+	/* It is not to replace it. */
+	if (way == KILLED_WITH_KEEPER)
+		assert_int_equal(kill(master, SIGSTOP) + kill(keeper, SIGKILL), 0);
 	if (way == GROUP_TERMINATED || way == GROUP_KILLED)
 		assert_int_equal(kill(-master, way == GROUP_KILLED ? SIGKILL : SIGTERM), 0);
 	else if (way != ANOTHER_PROGRAM)
@@ -210,9 +214,11 @@ play(enum way way, bool is_program)
 	for (int i = 0; i < WORKERS; i++)
 		assert_true(is_there(scene.broods[i]));
 	begun = real_time();
-	end_master(way, master);
+	end_master(way, master, scene.keeper);
 	for (int i = 0; i < WORKERS; i++) {
 		gang_wait_for_end(scene.workers[i]);
+		if (way == KILLED_WITH_KEEPER)
+			assert_int_equal(kill(scene.broods[i], SIGKILL), 0);
 		gang_wait_for_end(scene.broods[i]);
 	}
 	gang_wait_for_end(scene.keeper);
