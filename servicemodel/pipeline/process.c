@@ -67,30 +67,43 @@ find_outgoing(const struct rota__process *process)
 	return crew->between_count == 0 ? NULL : crew->between[process->chunk];
 }
 
+/* The descriptors of this process's own ends, of which the others are let go. */
+static void
+keep_own(const struct rota__process *process)
+{
+	const struct rota__crew *crew = process->crew;
+	const struct rota_channel *outgoing = find_outgoing(process);
+	int fds[2], kept[ROTA_RUN_PROCESSES + 3];
+	size_t count = 0;
+
+	rota__channel_descriptors(process->channel, fds);
+	kept[count++] = fds[0];
+	if (outgoing != NULL) {
+		rota__channel_descriptors(outgoing, fds);
+		kept[count++] = fds[0];
+	}
+	for (size_t i = 0; !is_first_layer(process) && i < crew->between_count; i++) {
+		rota__channel_descriptors(crew->between[i], fds);
+		kept[count++] = fds[1];
+	}
+	rota__close_others(crew->run->sys, kept, count);
+}
+
+/* Only then: an end that is taken may have descriptors beside it. */
 static int
 take_ends(struct self *self)
 {
 	struct rota__process *process = self->process;
 	struct rota__crew *crew = process->crew;
 	struct rota_channel *outgoing = find_outgoing(process);
-	int fds[2], kept[ROTA_RUN_PROCESSES + 3];
-	size_t count = 0;
 	int r;
 
-	rota__channel_descriptors(process->channel, fds);
-	kept[count++] = fds[0];
+	keep_own(process);
 	r = rota_channel_sender(process->channel, &self->control);
-	if (r == 0 && outgoing != NULL) {
-		rota__channel_descriptors(outgoing, fds);
-		kept[count++] = fds[0];
+	if (r == 0 && outgoing != NULL)
 		r = rota_channel_sender(outgoing, &self->to);
-	}
-	for (size_t i = 0; r == 0 && !is_first_layer(process) && i < crew->between_count; i++) {
-		rota__channel_descriptors(crew->between[i], fds);
-		kept[count++] = fds[1];
+	for (size_t i = 0; r == 0 && !is_first_layer(process) && i < crew->between_count; i++)
 		r = rota__intake_add(&self->intake, crew->between[i]);
-	}
-	rota__close_others(crew->run->sys, kept, count);
 	return r;
 }
 
