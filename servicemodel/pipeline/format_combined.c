@@ -17,7 +17,9 @@
 
 struct combined {
 	rota_name names[COMBINED_PARTS];
-	bool is_needed[COMBINED_PARTS];
+	size_t needed_count;
+	enum combined_part needed[COMBINED_PARTS]; /* in their order */
+	bool has_request;                          /* a part of it is among them */
 };
 
 /* Where a line is read. */
@@ -189,19 +191,17 @@ parse(void *state, const char *line, size_t len, struct rota_record *record)
 
 	if (!split(line, len, parts))
 		return FORMAT_NO_MATCH;
-	if (combined->is_needed[COMBINED_METHOD] || combined->is_needed[COMBINED_PATH] ||
-		combined->is_needed[COMBINED_PROTOCOL]) {
+	if (combined->has_request) {
 		struct rota_text request = parts[COMBINED_PATH];
 
 		split_request(&request, parts);
 	}
-	for (int i = 0; i < COMBINED_PARTS; i++) {
-		struct rota_value value;
+	for (size_t i = 0; i < combined->needed_count; i++) {
+		enum combined_part part = combined->needed[i];
+		struct rota_value value =
+			value_of(&parts[part], part == COMBINED_STATUS || part == COMBINED_BYTES);
 
-		if (!combined->is_needed[i])
-			continue;
-		value = value_of(&parts[i], i == COMBINED_STATUS || i == COMBINED_BYTES);
-		r = rota_record_set(record, combined->names[i], &value);
+		r = rota_record_set(record, combined->names[part], &value);
 		if (r < 0)
 			return r;
 	}
@@ -232,8 +232,15 @@ start(struct rota_stage *stage, void *state)
 {
 	struct combined *combined = state;
 
-	for (int i = 0; i < COMBINED_PARTS; i++)
-		combined->is_needed[i] = rota_stage_needs(stage, combined->names[i]);
+	for (int i = 0; i < COMBINED_PARTS; i++) {
+		enum combined_part part = (enum combined_part)i;
+
+		if (!rota_stage_needs(stage, combined->names[part]))
+			continue;
+		combined->needed[combined->needed_count++] = part;
+		combined->has_request |= part == COMBINED_METHOD || part == COMBINED_PATH ||
+			part == COMBINED_PROTOCOL;
+	}
 	return 0;
 }
 

@@ -5,6 +5,7 @@
  */
 #include "hash.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/auxv.h>
 
@@ -38,13 +39,23 @@ rota__hash(uint64_t key, const void *bytes_, size_t len)
 	return rota__hash_number(rota__hash_number(hash, part), key);
 }
 
+/*
+ * The same as long as the process lives, so it is looked up once; that two threads may both do it
+ * changes nothing. 0 is looked up again.
+ */
 uint64_t
 rota__hash_key(void)
 {
-	const void *random = (const void *)getauxval(AT_RANDOM); /* NOLINT: the kernel says it so */
-	uint64_t key = ODD_2;
+	static _Atomic uint64_t known;
+	uint64_t key = atomic_load_explicit(&known, memory_order_relaxed);
+	const void *random;
 
+	if (key != 0)
+		return key;
+	key = ODD_2;
+	random = (const void *)getauxval(AT_RANDOM); /* NOLINT: the kernel says it so */
 	if (random != NULL)
 		memcpy(&key, random, sizeof key);
+	atomic_store_explicit(&known, key, memory_order_relaxed);
 	return key;
 }
