@@ -253,14 +253,15 @@ merge(struct counting *counting, struct group *group, const struct rota_record *
 	return r;
 }
 
-/* Emits all groups, whole or in parts. Returns as rota_stage_emit. */
+/* Emits all groups: whole in order; in parts as they came, for who gets them has no use for one. */
 static int
 emit_groups(struct rota_stage *stage, struct counting *counting)
 {
 	struct rota_record *record = &counting->record;
 	int r = 0;
 
-	rota__figures_sort(counting->figures);
+	if (counting->part != ROTA_PART_PARTIAL)
+		rota__figures_sort(counting->figures);
 	for (size_t at = 0; at < rota__figures_count(counting->figures) && r == 0; at++) {
 		struct group *group = rota__figures_at(counting->figures, at);
 

@@ -166,6 +166,19 @@ hash_keys(const struct rota_value *keys, size_t count)
 	return hash;
 }
 
+/* Also of those that are worth the same: the int before the double, -0.0 before 0.0. */
+static int
+compare_exactly(const struct rota_value *a, const struct rota_value *b)
+{
+	int order = rota_value_compare(a, b);
+
+	if (order == 0)
+		order = (int)a->type - (int)b->type;
+	if (order == 0 && a->type == ROTA_TYPE_DOUBLE)
+		order = !signbit(a->is.number) - !signbit(b->is.number);
+	return order;
+}
+
 /* The same, and of the same types: 1 and 1.0 are two groups. */
 static bool
 has_keys(const struct group *group, const struct rota_value *keys, size_t count)
@@ -207,6 +220,9 @@ add_group(struct figures *figures, const struct rota_value *keys, uint64_t hash,
 	text = (char *)(group->figures + figures->figures);
 	for (size_t i = 0; i < figures->keys; i++) {
 		group->keys[i] = keys[i];
+		/* The group of -0.0, too, which may have come first. */
+		if (keys[i].type == ROTA_TYPE_DOUBLE && keys[i].is.number == 0)
+			group->keys[i].is.number = 0;
 		if (!is_string(&keys[i]) || keys[i].len == 0)
 			continue;
 		memcpy(text, keys[i].is.bytes, keys[i].len);
@@ -257,10 +273,8 @@ compare_groups(const void *a_, const void *b_, void *figures_)
 	const struct group *const *a = a_, *const *b = b_;
 
 	for (size_t i = 0; i < figures->keys; i++) {
-		int order = rota_value_compare(&(*a)->keys[i], &(*b)->keys[i]);
+		int order = compare_exactly(&(*a)->keys[i], &(*b)->keys[i]);
 
-		if (order == 0)
-			order = (int)(*a)->keys[i].type - (int)(*b)->keys[i].type;
 		if (order != 0)
 			return order;
 	}
@@ -278,20 +292,54 @@ rota__figures_sort(struct figures *figures)
 
 /* Figures */
 
-/* The sum of two doubles, with what rounding took away from it noted. */
-static void
-add_double(struct figure *figure, double number)
+static int
+make_room(struct figures *figures, struct exact *exact, unsigned low, unsigned end)
 {
-	double sum = figure->sum + number;
+	void *memory;
+	int r = allocate(figures, (end - low) * sizeof(int64_t), &memory);
 
+	if (r == 0)
+		rota__exact_move(exact, memory, low, end);
+	return r;
+}
+
+static int
+add_double(struct figures *figures, struct figure *figure, double number)
+{
+	unsigned low, end;
+	int r = 0;
+
+	if (!rota__exact_has_room(&figure->exact, number, &low, &end))
+		r = make_room(figures, &figure->exact, low, end);
+	if (r < 0)
+		return r;
+	rota__exact_add(&figure->exact, number);
 	figure->has_doubles = true;
-	if (isfinite(sum)) {
-		if (fabs(figure->sum) >= fabs(number))
-			figure->rest += (figure->sum - sum) + number;
-		else
-			figure->rest += (number - sum) + figure->sum;
-	}
-	figure->sum = sum;
+	return 0;
+}
+
+static int
+merge_doubles(struct figures *figures, struct figure *figure, const struct rota_value *digits,
+	const struct rota_value *shape)
+{
+	int64_t memory[EXACT_DIGITS];
+	struct exact other;
+	unsigned low, end;
+	int r = 0;
+
+	if (digits->type == ROTA_TYPE_NULL)
+		return 0;
+	if (digits->type != ROTA_TYPE_BYTES || shape->type != ROTA_TYPE_INT ||
+		!rota__exact_unpack(&other, digits->is.bytes, digits->len, shape->is.integer,
+			memory))
+		return -EINVAL;
+	if (!rota__exact_has_room_for(&figure->exact, &other, &low, &end))
+		r = make_room(figures, &figure->exact, low, end);
+	if (r < 0)
+		return r;
+	rota__exact_merge(&figure->exact, &other);
+	figure->has_doubles = true;
+	return 0;
 }
 
 /* Keeps a value, with room for texts of growing length. */
@@ -329,7 +377,7 @@ int
 rota__figure_add(struct figures *figures, struct figure *figure, enum figure_kind kind,
 	const struct rota_value *value)
 {
-	int order;
+	int order, r = 0;
 
 	if (value->type == ROTA_TYPE_NULL)
 		return 0;
@@ -342,13 +390,13 @@ rota__figure_add(struct figures *figures, struct figure *figure, enum figure_kin
 		if (value->type == ROTA_TYPE_INT)
 			figure->whole += value->is.integer;
 		else if (value->type == ROTA_TYPE_DOUBLE)
-			add_double(figure, value->is.number);
+			r = add_double(figures, figure, value->is.number);
 		else
 			return 0;
-		figure->count++;
-		return 0;
+		figure->count += r == 0;
+		return r;
 	default:
-		order = figure->count == 0 ? 0 : rota_value_compare(value, &figure->best);
+		order = figure->count == 0 ? 0 : compare_exactly(value, &figure->best);
 		if (figure->count++ == 0 || (kind == FIGURE_MIN ? order < 0 : order > 0))
 			return keep_best(figures, figure, value);
 		return 0;
@@ -358,11 +406,9 @@ rota__figure_add(struct figures *figures, struct figure *figure, enum figure_kin
 static struct rota_value
 sum_of(const struct figure *figure)
 {
-	double rest = isfinite(figure->sum) ? figure->rest : 0;
-
 	if (!figure->has_doubles && figure->whole >= INT64_MIN && figure->whole <= INT64_MAX)
 		return rota_value_int((int64_t)figure->whole);
-	return rota_value_double(((double)figure->whole + figure->sum) + rest);
+	return rota_value_double(rota__exact_value(&figure->exact, figure->whole));
 }
 
 struct rota_value
@@ -388,13 +434,18 @@ rota__figure_value(const struct figure *figure, enum figure_kind kind)
 }
 
 void
-rota__figure_split(const struct figure *figure, struct rota_value parts[FIGURE_PARTS])
+rota__figure_split(struct figure *figure, struct rota_value parts[FIGURE_PARTS])
 {
+	const struct exact *exact = &figure->exact;
+
+	rota__exact_pack(&figure->exact);
 	parts[0] = rota_value_int(figure->count);
 	parts[1] = rota_value_int((int64_t)(figure->whole >> 64));
 	parts[2] = rota_value_int((int64_t)(uint64_t)figure->whole);
-	parts[3] = figure->has_doubles ? rota_value_double(figure->sum) : rota_value_null();
-	parts[4] = rota_value_double(figure->rest);
+	parts[3] = figure->has_doubles
+		? rota_value_bytes(exact->digits, exact->count * sizeof(*exact->digits))
+		: rota_value_null();
+	parts[4] = rota_value_int(rota__exact_shape(exact));
 	parts[5] = figure->best;
 }
 
@@ -403,21 +454,15 @@ rota__figure_merge(struct figures *figures, struct figure *figure, enum figure_k
 	const struct rota_value parts[FIGURE_PARTS])
 {
 	int64_t count = figure->count;
-	int r = 0;
+	int r;
 
 	for (int i = 0; i < 3; i++)
 		if (parts[i].type != ROTA_TYPE_INT)
 			return -EINVAL;
-	if ((parts[3].type != ROTA_TYPE_DOUBLE && parts[3].type != ROTA_TYPE_NULL) ||
-		parts[4].type != ROTA_TYPE_DOUBLE)
-		return -EINVAL;
 	figure->whole += (wide_int)((unsigned __int128)(uint64_t)parts[1].is.integer << 64 |
 		(uint64_t)parts[2].is.integer);
-	if (parts[3].type == ROTA_TYPE_DOUBLE) {
-		add_double(figure, parts[3].is.number);
-		figure->rest += parts[4].is.number;
-	}
-	if (kind == FIGURE_MIN || kind == FIGURE_MAX)
+	r = merge_doubles(figures, figure, &parts[3], &parts[4]);
+	if (r == 0 && (kind == FIGURE_MIN || kind == FIGURE_MAX))
 		r = rota__figure_add(figures, figure, kind, &parts[5]);
 	figure->count = count + parts[0].is.integer;
 	return r;

@@ -7,19 +7,18 @@
 
 #include <rota/record.h>
 
+#include "exact.h"
+
 enum figure_kind { FIGURE_COUNT, FIGURE_SUM, FIGURE_AVG, FIGURE_MIN, FIGURE_MAX };
 
-__extension__ typedef __int128 wide_int;
-
 /*
- * What is known of the values so far. Sums of ints are exact, and those of doubles are kept with
- * what rounding took away, so that the order in which values come does not show.
+ * What is known of the values so far. Sums are exact, and of values that are equal, as 1 and 1.0,
+ * always the same is the least or the largest, so that the order in which they come does not show.
  */
 struct figure {
 	int64_t count;
 	wide_int whole;
-	double sum;
-	double rest;
+	struct exact exact; /* of doubles */
 	bool has_doubles;
 	uint32_t room; /* of the text that best points at, in the table's memory */
 	struct rota_value best;
@@ -60,9 +59,9 @@ int rota__figure_add(struct figures *figures, struct figure *figure, enum figure
 /* What a figure says in the end. */
 struct rota_value rota__figure_value(const struct figure *figure, enum figure_kind kind);
 
-/* A figure as values, that another is made of or added to. */
+/* A figure as values, that another is made of or added to. It is good for nothing else then. */
 #define FIGURE_PARTS 6
-void rota__figure_split(const struct figure *figure, struct rota_value parts[FIGURE_PARTS]);
+void rota__figure_split(struct figure *figure, struct rota_value parts[FIGURE_PARTS]);
 int rota__figure_merge(struct figures *figures, struct figure *figure, enum figure_kind kind,
 	const struct rota_value parts[FIGURE_PARTS]);
 

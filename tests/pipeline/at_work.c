@@ -105,7 +105,8 @@ collect(struct rota_record *record, void *collecting_)
 
 /* Returns what parsing or running returned. */
 static int
-run(const char *text, struct collecting *collecting, struct rota_pipeline_error *error)
+run(const char *dispatcher, unsigned processes, const char *text, struct collecting *collecting,
+	struct rota_pipeline_error *error)
 {
 	struct rota_run_options options = ROTA_RUN_OPTIONS_INIT;
 	struct rota_run_result result;
@@ -119,7 +120,8 @@ run(const char *text, struct collecting *collecting, struct rota_pipeline_error 
 	if (r == 0) {
 		options.on_record = collect;
 		options.userdata = collecting;
-		r = rota_dispatch(context, "local", &options, &result);
+		options.processes = processes;
+		r = rota_dispatch(context, dispatcher, &options, &result);
 		*error = result.error;
 		rota_run_result_fini(&result);
 	}
@@ -129,15 +131,21 @@ run(const char *text, struct collecting *collecting, struct rota_pipeline_error 
 }
 
 const char *
-at_work_run(const char *text)
+at_work_dispatch(const char *dispatcher, unsigned processes, const char *text)
 {
 	struct collecting collecting = { text_out, sizeof text_out, 0 };
 	struct rota_pipeline_error error;
 
 	text_out[0] = '\0';
-	if (run(text, &collecting, &error) < 0)
-		fail_msg("%s: %s", text, error.text);
+	if (run(dispatcher, processes, text, &collecting, &error) < 0)
+		fail_msg("%s, %s of %u: %s", text, dispatcher, processes, error.text);
 	return text_out;
+}
+
+const char *
+at_work_run(const char *text)
+{
+	return at_work_dispatch("local", 0, text);
 }
 
 void
@@ -155,7 +163,7 @@ at_work_refuse(const char *text, const char *message)
 	struct collecting collecting = { text_out, sizeof text_out, 0 };
 	struct rota_pipeline_error error;
 
-	if (run(text, &collecting, &error) == 0)
+	if (run("local", 0, text, &collecting, &error) == 0)
 		fail_msg("%s: is taken", text);
 	if (strcmp(error.text, message) != 0)
 		fail_msg("%s:\nwant %s\nhave %s", text, message, error.text);

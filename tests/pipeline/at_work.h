@@ -18,6 +18,7 @@ int at_work_end(void **state);
 
 /* What comes out of a pipeline. Fails the test if it does not run to its end. */
 const char *at_work_run(const char *text);
+const char *at_work_dispatch(const char *dispatcher, unsigned processes, const char *text);
 void at_work_expect(const char *text, const char *wanted);
 
 /* That it cannot be built or run, with this message. */
