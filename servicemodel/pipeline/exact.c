@@ -133,9 +133,11 @@ rota__exact_add(struct exact *exact, double number)
 	parts = take_apart(number);
 	digits = exact->digits + (parts.place / DIGIT_BITS - exact->low);
 	bits = (wide)parts.mantissa << parts.place % DIGIT_BITS;
-	for (int i = 0; i < SPAN - 1; i++, bits >>= DIGIT_BITS)
-		digits[i] +=
-			number < 0 ? -(int64_t)(bits & DIGIT_MASK) : (int64_t)(bits & DIGIT_MASK);
+	for (int i = 0; i < SPAN - 1; i++, bits >>= DIGIT_BITS) {
+		int64_t part = (int64_t)(bits & DIGIT_MASK);
+
+		digits[i] += number < 0 ? -part : part;
+	}
 	if (++exact->adds == ADDS_MOST) {
 		carry(exact->digits, exact->count);
 		exact->adds = 0;
