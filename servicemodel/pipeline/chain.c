@@ -37,6 +37,7 @@ rota__chain_new(struct rota__execution *execution, const struct rota_pipeline *p
 		return rota__execution_fail(execution, -ENOMEM, "no memory");
 	chain->execution = execution;
 	chain->chunks = 1;
+	rota_needs_all(&chain->behind);
 	for (size_t i = 0; i < count; i++) {
 		struct rota_stage *stage = &chain->stages[i];
 		size_t size = pipeline->steps[first + i]->command->state_size;
@@ -78,6 +79,8 @@ rota__chain_free(struct rota__chain *chain)
 		free_resolved(stage);
 		rota__free(stage->state);
 	}
+	rota__needs_fini(&chain->front);
+	rota__needs_fini(&chain->behind);
 	rota__free(chain);
 }
 
@@ -93,26 +96,26 @@ init(struct rota_stage *stage)
 	return 0;
 }
 
-/* From the last stage, behind which all fields matter, to the first. */
+/* From the last stage to the first. */
 static void
 spread_needs(struct rota__chain *chain)
 {
-	struct rota_needs needs = { .is_all = true };
+	struct rota_needs *needs = &chain->front;
 
+	rota__needs_copy(needs, &chain->behind);
 	for (size_t i = chain->count; i > 0; i--) {
 		struct rota_stage *stage = &chain->stages[i - 1];
 
-		rota__needs_copy(&stage->needs, &needs);
+		rota__needs_copy(&stage->needs, needs);
 		if (stage->step->command->needs != NULL)
-			stage->step->command->needs(stage, stage->state, &needs);
+			stage->step->command->needs(stage, stage->state, needs);
 		else
-			rota_needs_all(&needs);
+			rota_needs_all(needs);
 	}
-	rota__needs_fini(&needs);
 }
 
 int
-rota__chain_begin(struct rota__chain *chain)
+rota__chain_prepare(struct rota__chain *chain)
 {
 	int r = 0;
 
@@ -123,6 +126,14 @@ rota__chain_begin(struct rota__chain *chain)
 	}
 	if (r == 0)
 		spread_needs(chain);
+	return r < 0 ? r : 0;
+}
+
+int
+rota__chain_begin(struct rota__chain *chain)
+{
+	int r = rota__chain_prepare(chain);
+
 	for (size_t i = 0; r == 0 && i < chain->count; i++) {
 		struct rota_stage *stage = &chain->stages[i];
 

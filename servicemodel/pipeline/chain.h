@@ -44,6 +44,8 @@ struct rota__chain {
 	bool is_sink_done;
 	unsigned chunk;
 	unsigned chunks;
+	struct rota_needs front;  /* fields that it looks at, once it is prepared */
+	struct rota_needs behind; /* those that matter of what comes out: all if nobody says less */
 	size_t count;
 	struct rota_stage stages[];
 };
@@ -57,6 +59,8 @@ int rota__chain_new(struct rota__execution *execution, const struct rota_pipelin
 
 /* Each returns 0 or a negative error, which the execution's error tells, too. */
 
+/* init of all stages, without start: for those who want to know its front. */
+int rota__chain_prepare(struct rota__chain *chain);
 /* init and start of all stages */
 int rota__chain_begin(struct rota__chain *chain);
 /* Of a generating command; any other gets the initial record, if there is one. */

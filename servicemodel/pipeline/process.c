@@ -156,24 +156,60 @@ take_in(struct self *self)
 	return r;
 }
 
+static void
+set_parts(const struct rota_plan *plan, const struct rota_plan_layer *layer,
+	struct rota__chain *chain)
+{
+	if (layer->is_partial)
+		chain->stages[chain->count - 1].part = ROTA_PART_PARTIAL;
+	else if (layer != &plan->layers[0] && plan->layers[0].is_partial)
+		chain->stages[0].part = ROTA_PART_COMBINE;
+}
+
+static int
+new_chain(struct self *self, const struct rota_plan_layer *layer, struct rota__chain **ret_chain)
+{
+	const struct rota_plan *plan = &self->process->crew->plan;
+	size_t end = layer->end + (layer->is_partial ? 1 : 0);
+	struct rota__chain *chain;
+	int r = rota__chain_new(&self->execution, plan->pipeline, layer->first, end, &chain);
+
+	if (r < 0)
+		return r;
+	chain->initial = rota_pipeline_context_initial(self->execution.context);
+	set_parts(plan, layer, chain);
+	*ret_chain = chain;
+	return 0;
+}
+
+/* Fields that the next layer does not look at are not made, and do not travel. */
+static int
+find_behind(struct self *self)
+{
+	struct rota__chain *next;
+	int r = new_chain(self, self->process->layer + 1, &next);
+
+	if (r < 0)
+		return r;
+	r = rota__chain_prepare(next);
+	if (r == 0)
+		rota__needs_copy(&self->chain->behind, &next->front);
+	rota__chain_free(next);
+	return r;
+}
+
 static int
 make_chain(struct self *self)
 {
 	const struct rota__process *process = self->process;
-	const struct rota_plan_layer *layer = process->layer;
-	const struct rota_plan *plan = &process->crew->plan;
-	size_t end = layer->end + (layer->is_partial ? 1 : 0);
-	int r = rota__chain_new(&self->execution, plan->pipeline, layer->first, end, &self->chain);
+	int r = new_chain(self, process->layer, &self->chain);
 
+	if (r == 0 && is_first_layer(process) && process->crew->plan.layer_count > 1)
+		r = find_behind(self);
 	if (r < 0)
 		return r;
-	self->chain->initial = rota_pipeline_context_initial(self->execution.context);
 	self->chain->chunk = process->chunk;
-	self->chain->chunks = layer->processes;
-	if (layer->is_partial)
-		self->chain->stages[self->chain->count - 1].part = ROTA_PART_PARTIAL;
-	else if (!is_first_layer(process) && plan->layers[0].is_partial)
-		self->chain->stages[0].part = ROTA_PART_COMBINE;
+	self->chain->chunks = process->layer->processes;
 	if (self->to == NULL)
 		return 0;
 	rota__outlet_init(&self->outlet, self->execution.context->names, self->to);

@@ -108,6 +108,10 @@ sum__between_two_doubles__is_rounded_once(void **state)
 	expect(1, ulp / 2, 0, 1);
 	expect(1, ulp / 2, DBL_TRUE_MIN, 1 + ulp);
 	expect(1, ulp / 2, -DBL_TRUE_MIN, 1);
+	for (int i = 54; i < 1074; i++) {
+		expect(1, ulp / 2, ldexp(1, -i), 1 + ulp);
+		expect(1, ulp / 2, -ldexp(1, -i), 1);
+	}
 	expect(1 + ulp, ulp / 2, 0, 1 + 2 * ulp);
 	expect(1 + ulp, ulp / 2, -DBL_TRUE_MIN, 1 + ulp);
 	expect(-1, -ulp / 2, -DBL_TRUE_MIN, -1 - ulp);

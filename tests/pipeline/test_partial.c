@@ -260,10 +260,10 @@ push_parts(struct parts *parts, int missing, int other, const struct rota_value 
 
 	rota_record_init(&record, rota_pipeline_context_names(parts->execution.context));
 	for (int i = 0; i < 6; i++) {
-		char text[8];
+		char text[16];
 		rota_name name;
 
-		snprintf(text, sizeof text, "\1%d.%d", 0, i);
+		snprintf(text, sizeof text, "\0010.%d", i);
 		assert_int_equal(rota_names_add(record.names, text, strlen(text), &name), 0);
 		if (i != missing)
 			assert_int_equal(rota_record_set(&record, name,
@@ -300,6 +300,102 @@ parts__that_nobody_makes__are_refused(void **state)
 	assert_int_equal(push_parts(&parts, -1, 4, &negative), -EINVAL);
 	assert_int_equal(push_parts(&parts, 5, -1, NULL), 0);
 	parts_close(&parts);
+}
+
+/* A pipeline with a command of the test's own. */
+static void
+run_with(const struct rota_command *command, const char *text, rota_sink_fn *sink, void *userdata)
+{
+	struct rota_run_options options = ROTA_RUN_OPTIONS_INIT;
+	struct rota_run_result result;
+	struct rota_registry *registry;
+	struct rota_pipeline_context *context;
+
+	options.processes = 3;
+	options.on_record = sink;
+	options.userdata = userdata;
+	assert_int_equal(rota_registry_new(&registry), 0);
+	assert_int_equal(rota_registry_add_command(registry, command), 0);
+	assert_int_equal(rota_pipeline_context_new(registry, &context), 0);
+	assert_int_equal(rota_pipeline_parse(context, text, strlen(text), NULL), 0);
+	if (rota_dispatch(context, "multiproc", &options, &result) < 0)
+		fail_msg("%s: %s", text, result.error.text);
+	rota_run_result_fini(&result);
+	rota_pipeline_context_free(context);
+	rota_registry_free(registry);
+}
+
+/* Needs */
+
+/* Tells in a field of its own which of the fields a to d matter behind it. */
+static int
+asking_process(struct rota_stage *stage, void *state, struct rota_record *record)
+{
+	char *answer;
+	struct rota_value value;
+	rota_name number;
+	size_t len = 0;
+	int r = rota_record_store(record, 4, &answer);
+
+	(void)state;
+	for (const char *name = "abcd"; r == 0 && *name != '\0'; name++) {
+		r = rota_names_add(rota_stage_names(stage), name, 1, &number);
+		if (r == 0 && rota_stage_needs(stage, number))
+			answer[len++] = *name;
+	}
+	if (r == 0)
+		r = rota_names_add(rota_stage_names(stage), "answer", 6, &number);
+	value = rota_value_text(answer, len);
+	if (r == 0)
+		r = rota_record_set(record, number, &value);
+	return r < 0 ? r : rota_stage_emit(stage, record);
+}
+
+static const char *const asking_aliases[] = { "asking", NULL };
+static const struct rota_command asking_command = {
+	.size = sizeof(struct rota_command),
+	.aliases = asking_aliases,
+	.kind = ROTA_COMMAND_STREAMING,
+	.summary = "Asks what matters",
+	.process = asking_process,
+};
+
+static int
+note_answer(struct rota_record *record, void *text)
+{
+	rota_name name;
+	const struct rota_value *value;
+
+	assert_int_equal(rota_names_find(record->names, "answer", 6, &name), 0);
+	value = rota_record_get(record, name);
+	assert_non_null(value);
+	assert_int_equal(value->type, ROTA_TYPE_TEXT);
+	snprintf(text, 8, "%.*s", (int)value->len, value->is.bytes);
+	return 0;
+}
+
+static void
+fields__that_the_next_layer_looks_at__matter(void **state)
+{
+	static const char *const texts[][2] = {
+		{ "make 3 | asking | sort a", "abcd" },
+		{ "make 3 | asking | sort a | fields answer, d", "ad" },
+		{ "make 3 | asking | sort n | fields answer", "" },
+		{ "make 3 | asking | sort n | where b is null | stats count(d) by answer", "bd" },
+		{ "make 3 | asking | sort n | foreach [ eval n = 1 ] | fields answer", "abcd" },
+		{ "make 3 | asking | head 2 | eval b = c | fields answer, b", "c" },
+		{ "make 3 | asking | tail 2 | rename d as a | fields answer, a", "ad" },
+		{ "make 3 | asking | stats count(c) by answer, a", "ac" },
+		{ "make 3 | asking | stats count(c) by answer, a | fields answer, d", "ac" },
+	};
+	char answer[8];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		run_with(&asking_command, texts[i][0], note_answer, answer);
+		if (strcmp(answer, texts[i][1]) != 0)
+			fail_msg("%s:\nwant %s\nhave %s", texts[i][0], texts[i][1], answer);
+	}
 }
 
 /* Descriptors */
@@ -359,23 +455,8 @@ static const struct rota_command holding_command = {
 static void
 descriptors__of_a_command__are_its_own(void **state)
 {
-	static const char text[] = "make 10000 | holding | stats count";
-	struct rota_run_options options = ROTA_RUN_OPTIONS_INIT;
-	struct rota_run_result result;
-	struct rota_registry *registry;
-	struct rota_pipeline_context *context;
-
 	(void)state;
-	options.processes = 3;
-	assert_int_equal(rota_registry_new(&registry), 0);
-	assert_int_equal(rota_registry_add_command(registry, &holding_command), 0);
-	assert_int_equal(rota_pipeline_context_new(registry, &context), 0);
-	assert_int_equal(rota_pipeline_parse(context, text, strlen(text), NULL), 0);
-	if (rota_dispatch(context, "multiproc", &options, &result) < 0)
-		fail_msg("%s", result.error.text);
-	rota_run_result_fini(&result);
-	rota_pipeline_context_free(context);
-	rota_registry_free(registry);
+	run_with(&holding_command, "make 10000 | holding | stats count", NULL, NULL);
 }
 
 int
@@ -386,6 +467,7 @@ main(void)
 		at_work_test(stats__of_many_groups__are_sent_on),
 		at_work_test(parts__of_many_records__are_few),
 		at_work_test(parts__that_nobody_makes__are_refused),
+		at_work_test(fields__that_the_next_layer_looks_at__matter),
 		at_work_test(descriptors__of_a_command__are_its_own),
 	};
 
