@@ -176,11 +176,18 @@ rota__packet_wait(const struct rota_sys_ops *sys, int fd, short events, rota_tim
 
 /* Receiving */
 
+/* Whether no packet may be a memfd: then nothing is asked for but bytes, which is cheaper. */
+static bool
+is_plain(const struct rota__packet_receiver *receiver)
+{
+	return receiver->limit <= ROTA__PACKET_MOST;
+}
+
 /* Any descriptor would do that costs nothing; an end of the socket itself always can be copied. */
 static void
 take_spare(struct rota__packet_receiver *receiver)
 {
-	if (receiver->spare < 0)
+	if (receiver->spare < 0 && !is_plain(receiver))
 		receiver->spare = receiver->sys->fcntl(receiver->fd, F_DUPFD_CLOEXEC, 0);
 }
 
@@ -308,11 +315,15 @@ read_packet(struct rota__packet_receiver *receiver, size_t n, struct msghdr *mes
 static ssize_t
 receive(struct rota__packet_receiver *receiver, struct msghdr *message)
 {
-	int flags = MSG_CMSG_CLOEXEC | (receiver->waits ? 0 : MSG_DONTWAIT);
+	int flags = receiver->waits ? 0 : MSG_DONTWAIT;
 	ssize_t n = -1;
 
 	for (int i = 0; i < MOST_RESETS; i++) {
-		n = receiver->sys->recvmsg(receiver->fd, message, flags);
+		if (is_plain(receiver))
+			n = receiver->sys->recv(receiver->fd, message->msg_iov->iov_base,
+				message->msg_iov->iov_len, flags);
+		else
+			n = receiver->sys->recvmsg(receiver->fd, message, flags | MSG_CMSG_CLOEXEC);
 		if (n >= 0 || errno != ECONNRESET)
 			break;
 	}
@@ -329,7 +340,7 @@ rota__packet_receive(struct rota__packet_receiver *receiver, struct rota__packet
 		.msg_iovlen = 1,
 		.msg_control = control.bytes,
 		/* CMSG_SPACE would be room for two. */
-		.msg_controllen = CMSG_LEN(sizeof(int)),
+		.msg_controllen = is_plain(receiver) ? 0 : CMSG_LEN(sizeof(int)),
 	};
 	ssize_t n;
 	int r;
