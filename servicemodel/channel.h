@@ -135,8 +135,9 @@ struct rota_receiver {
 
 	struct rota_context *ctx; /* NULL: not attached */
 	struct rota_target target;
-	struct rota_task task; /* for the rest of a packet, and the end */
+	struct rota_task task; /* for the rest of a packet, or of the queue, and the end */
 	struct rota__follower follower;
+	bool is_behind;    /* there are packets, and it is not watched: the task goes on */
 	bool is_in_facade; /* a call waits by turns */
 	bool is_counted;   /* for so many events, and no more */
 	unsigned wanted;
@@ -144,9 +145,10 @@ struct rota_receiver {
 	struct rota__receiver_thread *thread;
 
 	unsigned depth;
-	bool is_dirty; /* some connections are gone */
-	bool is_ended; /* the channel is at its end */
-	bool was_told; /* on_close */
+	bool is_dirty;   /* some connections are gone */
+	bool is_drained; /* nothing could be received the last time */
+	bool is_ended;   /* the channel is at its end */
+	bool was_told;   /* on_close */
 	bool is_stopped;
 	bool is_freed; /* when depth is 0 */
 	pid_t pid;     /* whose packet it is */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Events in a context's turns. Readiness tells of packets; the events of a packet that were left
- * over, and an end that is known already, the kernel does not tell: for those there is a task.
+ * over, and an end that is known already, the kernel does not tell: for those there is a task. It
+ * also goes on where a turn has left packets: as long as a receiver is behind, it is not watched,
+ * so that senders do not report to it what it knows, with each packet.
  */
 #include "channel.h"
 
@@ -14,7 +16,8 @@
 void
 rota__receiver_go_on_later(struct rota_receiver *receiver)
 {
-	if (receiver->has_packet || (receiver->is_ended && !receiver->was_told))
+	if (receiver->has_packet || receiver->is_behind ||
+		(receiver->is_ended && !receiver->was_told))
 		(void)rota_task_add(receiver->ctx, &receiver->task);
 }
 
@@ -25,6 +28,24 @@ handle_wanted(struct rota_receiver *receiver)
 	while (receiver->wanted > 0 && !receiver->is_freed && !receiver->is_stopped &&
 		receiver->ctx != NULL && rota__receiver_handle_one(receiver) == 1)
 		receiver->wanted--;
+}
+
+/* Has the kernel tell of packets, unless a turn's worth of them was handled and there are more. */
+static void
+watch(struct rota_receiver *receiver)
+{
+	bool has_more = !receiver->is_drained && !receiver->is_ended;
+	bool was_limited = !receiver->is_counted && !receiver->is_stopped;
+	bool is_wanted;
+	int r;
+
+	receiver->is_behind = has_more && (receiver->is_behind || was_limited);
+	is_wanted = !receiver->is_ended && !receiver->is_behind;
+	r = rota_target_set_interest(receiver->ctx, &receiver->target,
+		is_wanted ? ROTA_READABLE : 0);
+	/* Memory is short: the next turn looks again. */
+	if (r < 0 && is_wanted)
+		receiver->is_behind = true;
 }
 
 static void
@@ -39,8 +60,8 @@ handle(struct rota_receiver *receiver)
 		handle_wanted(receiver);
 	else
 		(void)rota__receiver_handle_some(receiver, ROTA__RECEIVER_PACKETS);
-	if (receiver->is_ended && receiver->ctx != NULL)
-		(void)rota_target_set_interest(receiver->ctx, &receiver->target, 0);
+	if (!receiver->is_freed && receiver->ctx != NULL)
+		watch(receiver);
 	if (receiver->is_ended && !receiver->has_packet)
 		rota__receiver_tell_end(receiver);
 	if (!receiver->is_freed && receiver->ctx != NULL) {
@@ -171,6 +192,7 @@ rota_receiver_attach(struct rota_receiver *receiver, struct rota_context *ctx)
 		return r;
 	rota__follow(ctx, &receiver->follower, &follower_ops);
 	receiver->ctx = ctx;
+	receiver->is_behind = false;
 	receiver->sys = rota__context_sys(ctx);
 	receiver->packets.sys = receiver->sys;
 	rota__receiver_go_on_later(receiver);

@@ -78,6 +78,7 @@ receive(struct rota_receiver *receiver)
 {
 	int r = rota__packet_receive(&receiver->packets, &receiver->packet);
 
+	receiver->is_drained = false;
 	switch (r) {
 	case 1:
 		receiver->meter.packets++;
@@ -100,8 +101,10 @@ receive(struct rota_receiver *receiver)
 	case -EAGAIN:
 	case -ENOMEM:
 	case -ENOBUFS:
+		receiver->is_drained = true;
 		return r;
 	default:
+		receiver->is_drained = true;
 		receiver->is_ended = true;
 		return r;
 	}
