@@ -61,14 +61,19 @@ take_receiver(struct rota_channel *channel)
 static void
 fire_on(struct rota_sender *sender, void *userdata)
 {
+	int r;
+
 	(void)userdata;
 	for (; left > 0; left--) {
-		int r = rota_sender_fire_bytes(sender, "tick", payload, sizeof(payload));
-
+		r = rota_sender_fire_bytes(sender, "tick", payload, sizeof(payload));
 		if (r == -ROTA_EFULL)
 			return;
 		need(r, "rota_sender_fire_bytes");
 	}
+	r = rota_sender_flush(sender);
+	if (r == -ROTA_EFULL)
+		return;
+	need(r, "rota_sender_flush");
 	rota_sender_close(sender);
 	rota_context_stop(ctx);
 }
@@ -101,9 +106,6 @@ send_all(const struct events *events)
 	rota_task_init(&beginning.task, begin);
 	rota_task_add(ctx, &beginning.task);
 	rota_iterate(ctx, NULL);
-	/* What is left to be sent is sent in turns. */
-	while (rota_dispatch_once(ctx, 100 * ROTA_MILLISECOND, NULL) > 0)
-		;
 	rota_context_free(ctx);
 }
 
