@@ -62,7 +62,10 @@ struct rota__packet_receiver {
 	int spare;             /* a descriptor that gives way to the one that comes; -1: none now */
 };
 
-/* limit 0: ROTA__PACKET_LIMIT. Returns 0 or -ENOMEM. Not to get a spare descriptor is no error. */
+/*
+ * limit 0: ROTA__PACKET_LIMIT. Up to ROTA__PACKET_MOST a memfd is none, and there is no spare
+ * descriptor. Returns 0 or -ENOMEM. Not to get a spare descriptor is no error.
+ */
 int rota__packet_receiver_init(struct rota__packet_receiver *receiver,
 	const struct rota_sys_ops *sys, int fd, size_t limit);
 void rota__packet_receiver_fini(struct rota__packet_receiver *receiver);

@@ -65,8 +65,12 @@ struct rota_channel_options {
 	 * so that every receiver gets its share. Otherwise what is fired in a turn goes together.
 	 */
 	bool several_receivers;
-	/* Bytes that an event may carry; longer ones are refused, and thrown away if they come. */
-	size_t event_max; /* at most 4 GiB - 1; 0: 1 MiB */
+	/*
+	 * Bytes that an event may carry; longer ones are refused, and thrown away if they come. Up
+	 * to 65,000 no packet is a memfd: then to receive one costs about an eighth less, and needs
+	 * no descriptor. At most 4 GiB - 1; 0: 1 MiB.
+	 */
+	size_t event_max;
 };
 
 /* clang-format off */
