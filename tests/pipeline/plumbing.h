@@ -23,6 +23,9 @@
 
 #include "fixture.h"
 
+/* In plumbing_commands.c; then NULL. */
+extern const struct rota_command *const plumbing_commands[];
+
 struct plumbing {
 	struct rota_registry *registry;
 	struct rota_pipeline_context *context;
