@@ -96,6 +96,20 @@ init(struct rota_stage *stage)
 	return 0;
 }
 
+int
+rota__chain_share(struct rota__chain *chain, struct rota_share *share)
+{
+	struct rota_stage *stage = &chain->stages[0];
+	int r = rota__stage_resolve(stage);
+
+	if (r == 0)
+		r = init(stage);
+	if (r < 0)
+		return r;
+	r = stage->step->command->share(stage, stage->state, share);
+	return r < 0 ? rota__stage_failed(stage, r) : 0;
+}
+
 /* From the last stage to the first. */
 static void
 spread_needs(struct rota__chain *chain)

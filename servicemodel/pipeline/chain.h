@@ -46,6 +46,7 @@ struct rota__chain {
 	unsigned chunks;
 	struct rota_needs front;  /* fields that it looks at, once it is prepared */
 	struct rota_needs behind; /* those that matter of what comes out: all if nobody says less */
+	const struct rota_share *share; /* of the first stage; NULL: nothing is shared */
 	size_t count;
 	struct rota_stage stages[];
 };
@@ -61,6 +62,8 @@ int rota__chain_new(struct rota__execution *execution, const struct rota_pipelin
 
 /* init of all stages, without start: for those who want to know its front. */
 int rota__chain_prepare(struct rota__chain *chain);
+/* init and share of the first stage, and of nothing else */
+int rota__chain_share(struct rota__chain *chain, struct rota_share *share);
 /* init and start of all stages */
 int rota__chain_begin(struct rota__chain *chain);
 /* Of a generating command; any other gets the initial record, if there is one. */

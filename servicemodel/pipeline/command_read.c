@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * read: the lines of a file. One of several processes has the lines that begin in its part of the
- * bytes, so that each line is read by one, whatever the file ends with. A file is as long as it was
- * when it was opened by the process that reads its last part; what is no regular file is read by the
- * first process alone, to its end.
+ * bytes, so that each line is read by one, whatever the file ends with. They share a descriptor, so
+ * they read the same file, and it has the length that it had when that was opened, whoever appends to
+ * it or puts another in its place. What is no regular file is read by the first process alone, to its
+ * end.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,11 +21,15 @@
 /* The buffer at first; it grows for a line that is longer. It should stay in a core's cache. */
 #define SIZE_FIRST ((size_t)256 << 10)
 
+/* Of what is no regular file. */
+#define SIZE_UNKNOWN UINT64_MAX
+
 struct reading {
 	rota_name field;
 	const char *path;
 	size_t longest;
-	int fd; /* -1: not open */
+	int fd;         /* -1: not open */
+	bool is_shared; /* the descriptor is the run's */
 	bool is_regular;
 	bool has_ended;
 	bool is_inside;  /* of a line that is another's */
@@ -76,25 +81,49 @@ set_part(struct rota_stage *stage, struct reading *reading, uint64_t size)
 	}
 }
 
+/* Standard input is open, and may stand anywhere in a file, which its offset knows. */
 static int
-start(struct rota_stage *stage, void *state)
+open_file(struct rota_stage *stage, void *state, struct rota_share *share)
 {
 	const struct rota_sys_ops *sys = rota__files_sys();
 	struct reading *reading = state;
 	struct stat status;
+	int error = 0;
 
+	share->size = SIZE_UNKNOWN;
 	if (strcmp(reading->path, "-") == 0)
-		reading->fd = STDIN_FILENO;
-	else
-		reading->fd = sys->open(reading->path, O_RDONLY | O_CLOEXEC);
-	if (reading->fd < 0 || sys->fstat(reading->fd, &status) < 0)
-		return rota_stage_fail(stage, -errno, "%.150s cannot be opened: %s", reading->path,
+		return 0;
+	share->fd = sys->open(reading->path, O_RDONLY | O_CLOEXEC);
+	if (share->fd < 0 || sys->fstat(share->fd, &status) < 0)
+		error = rota_stage_fail(stage, -errno, "%.150s cannot be opened: %s", reading->path,
 			strerror(errno));
-	if (S_ISDIR(status.st_mode))
-		return rota_stage_fail(stage, -EISDIR, "%.150s is a directory", reading->path);
-	/* Standard input may stand anywhere in a file, which its offset knows. */
-	reading->is_regular = S_ISREG(status.st_mode) && reading->fd != STDIN_FILENO;
-	set_part(stage, reading, (uint64_t)status.st_size);
+	else if (S_ISDIR(status.st_mode))
+		error = rota_stage_fail(stage, -EISDIR, "%.150s is a directory", reading->path);
+	else if (S_ISREG(status.st_mode))
+		share->size = (uint64_t)status.st_size;
+	if (error < 0 && share->fd >= 0)
+		sys->close(share->fd);
+	return error;
+}
+
+static int
+start(struct rota_stage *stage, void *state)
+{
+	const struct rota_share *share = rota_stage_share(stage);
+	struct rota_share own = { .fd = -1 };
+	struct reading *reading = state;
+	int r;
+
+	if (share == NULL) {
+		r = open_file(stage, state, &own);
+		if (r < 0)
+			return r;
+		share = &own;
+	}
+	reading->is_shared = share != &own;
+	reading->fd = share->fd < 0 ? STDIN_FILENO : share->fd;
+	reading->is_regular = share->size != SIZE_UNKNOWN;
+	set_part(stage, reading, share->size);
 	reading->size = SIZE_FIRST;
 	reading->bytes = rota__malloc(reading->size);
 	return reading->bytes == NULL ? -ENOMEM : 0;
@@ -237,7 +266,7 @@ fini(struct rota_stage *stage, void *state)
 	struct reading *reading = state;
 
 	(void)stage;
-	if (reading->fd > STDIN_FILENO)
+	if (reading->fd > STDIN_FILENO && !reading->is_shared)
 		rota__files_sys()->close(reading->fd);
 	rota__free(reading->bytes);
 	rota_record_fini(&reading->record);
@@ -271,4 +300,5 @@ const struct rota_command rota__command_read = {
 	.start = start,
 	.generate = generate,
 	.fini = fini,
+	.share = open_file,
 };

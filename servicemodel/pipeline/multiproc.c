@@ -359,6 +359,34 @@ start_process(struct rota__process *process)
 	return r;
 }
 
+/* What the processes of the first layer are to see alike. */
+static int
+open_share(struct rota__crew *crew)
+{
+	struct rota_run *run = crew->run;
+	struct rota__chain *chain;
+	int r;
+
+	if (run->pipeline->steps[0]->command->share == NULL)
+		return 0;
+	r = rota__chain_new(&run->execution, run->pipeline, 0, 1, &chain);
+	if (r < 0)
+		return r;
+	chain->initial = rota_pipeline_context_initial(run->context);
+	r = rota__chain_share(chain, &crew->share);
+	rota__chain_free(chain);
+	crew->has_share = r == 0;
+	return r;
+}
+
+static void
+close_share(struct rota__crew *crew)
+{
+	if (crew->share.fd >= 0)
+		crew->run->sys->close(crew->share.fd);
+	crew->share.fd = -1;
+}
+
 /* Channels between layers, and to here. */
 static int
 make_channels(struct rota__crew *crew)
@@ -424,6 +452,7 @@ start(struct rota__crew *crew)
 	if (r == 0)
 		r = start_intake(crew);
 	free_channels(crew);
+	close_share(crew);
 	return r;
 }
 
@@ -448,6 +477,7 @@ make_crew(struct rota_run *run, const struct rota_plan *plan, struct rota__crew 
 	}
 	crew->run = run;
 	crew->plan = *plan;
+	crew->share.fd = -1;
 	rota_timer_init(&crew->grace, on_grace);
 	for (size_t layer = 0; layer < plan->layer_count; layer++) {
 		for (unsigned i = 0; i < plan->layers[layer].processes; i++) {
@@ -510,6 +540,11 @@ dispatch(struct rota_run *run)
 		r = make_crew(run, &plan, &crew);
 	if (r < 0)
 		return r;
+	r = open_share(crew);
+	if (r < 0) {
+		free_crew(crew);
+		return r;
+	}
 	r = start(crew);
 	if (r < 0)
 		fail_call(crew, r, "a process could not be started");

@@ -86,6 +86,8 @@ keep_own(const struct rota__process *process)
 		rota__channel_descriptors(crew->between[i], fds);
 		kept[count++] = fds[1];
 	}
+	if (is_first_layer(process))
+		kept[count++] = crew->share.fd;
 	rota__close_others(crew->run->sys, kept, count);
 }
 
@@ -210,6 +212,8 @@ make_chain(struct self *self)
 		return r;
 	self->chain->chunk = process->chunk;
 	self->chain->chunks = process->layer->processes;
+	if (is_first_layer(process) && process->crew->has_share)
+		self->chain->share = &process->crew->share;
 	if (self->to == NULL)
 		return 0;
 	rota__outlet_init(&self->outlet, self->execution.context->names, self->to);

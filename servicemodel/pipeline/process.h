@@ -115,6 +115,8 @@ struct rota__crew {
 	size_t between_count;
 	struct rota_channel *between[ROTA_RUN_PROCESSES]; /* from the first layer */
 	struct rota_channel *out;                         /* from the second */
+	struct rota_share share;                          /* of the first layer, until all run */
+	bool has_share;
 	struct rota__intake intake;
 	bool has_intake;
 	bool has_cause; /* the result's error is what began it */

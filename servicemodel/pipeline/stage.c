@@ -236,6 +236,12 @@ rota_stage_chunk(const struct rota_stage *stage, unsigned *ret_index, unsigned *
 	*ret_count = stage->chain->chunks;
 }
 
+const struct rota_share *
+rota_stage_share(const struct rota_stage *stage)
+{
+	return stage == &stage->chain->stages[0] ? stage->chain->share : NULL;
+}
+
 enum rota_part
 rota_stage_part(const struct rota_stage *stage)
 {

@@ -102,6 +102,12 @@ enum rota_command_kind { ROTA_COMMAND_GENERATING, ROTA_COMMAND_STREAMING, ROTA_C
 /* What generate returns when it has more. */
 #define ROTA_STAGE_MORE 2
 
+/* What the processes have that do a generating command's parts: see share. */
+struct rota_share {
+	int fd;        /* close-on-exec, and closed by who runs it; -1: none */
+	uint64_t size; /* in the command's own unit */
+};
+
 struct rota_command {
 	size_t size;                /* of this struct */
 	const char *const *aliases; /* its names, the first is the main one; then NULL */
@@ -133,6 +139,13 @@ struct rota_command {
 	 * at or passes on itself. NULL: all of them matter to it.
 	 */
 	void (*needs)(struct rota_stage *stage, void *state, struct rota_needs *needs);
+	/*
+	 * Of a chunked one: opens what the parts are parts of, so that they are parts of the same even
+	 * if it changes meanwhile. Once, in the process that starts the others and before it does, for a
+	 * stage of its own between init and fini; share has no descriptor and the size 0 before. What it
+	 * gives is seen by all of them in start, by rota_stage_share. NULL: they share nothing.
+	 */
+	int (*share)(struct rota_stage *stage, void *state, struct rota_share *share);
 };
 
 /* Fields that matter. When there is no memory to note one, all do. */
@@ -197,6 +210,9 @@ ROTA_API int rota_stage_run(struct rota_stage *stage, const char *name, struct r
 /* Which part of the records is this process's: part index of count, from 0; 0 of 1 when alone. */
 ROTA_API void rota_stage_chunk(const struct rota_stage *stage, unsigned *ret_index,
 	unsigned *ret_count);
+
+/* What the command's share has given, good as long as the stage; NULL: it was not asked. */
+ROTA_API const struct rota_share *rota_stage_share(const struct rota_stage *stage);
 
 /*
  * Which part of a merging command's work this is. A dispatcher with several processes has a command
