@@ -4,15 +4,16 @@
  */
 #include "at_work.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <rota/dispatcher.h>
 
 #include "chain.h"
-#include "faulty_allocator.h"
 #include "files.h"
 #include "number.h"
 
@@ -22,7 +23,9 @@ struct collecting {
 	size_t len;
 };
 
-static int64_t blocks;
+const struct rota_command *const *at_work_commands;
+
+static struct fixture fixture;
 static char folder[64];
 static char text_out[AT_WORK_TEXT];
 
@@ -30,9 +33,9 @@ int
 at_work_begin(void **state)
 {
 	(void)state;
-	faulty_allocator_reset();
-	blocks = faulty_allocator_live();
+	fixture_open(&fixture, FIXTURE_LIBEV);
 	rota__files_sys_for_tests = NULL;
+	at_work_commands = NULL;
 	snprintf(folder, sizeof folder, "/tmp/rota-at-work-XXXXXX");
 	return mkdtemp(folder) != NULL && chdir(folder) == 0 ? 0 : -1;
 }
@@ -43,11 +46,14 @@ at_work_end(void **state)
 	char command[100];
 
 	(void)state;
-	faulty_allocator_reset();
 	snprintf(command, sizeof command, "rm -rf %s", folder);
 	if (chdir("/") != 0 || system(command) != 0)
 		return -1;
-	return faulty_allocator_live() == blocks ? 0 : -1;
+	if (waitpid(-1, NULL, WNOHANG) != -1 || errno != ECHILD) {
+		print_error("a process is left\n");
+		return -1;
+	}
+	return fixture_close(&fixture);
 }
 
 static void
@@ -103,24 +109,27 @@ collect(struct rota_record *record, void *collecting_)
 	return 0;
 }
 
-/* Returns what parsing or running returned. */
-static int
-run(const char *dispatcher, unsigned processes, const char *text, struct collecting *collecting,
+int
+at_work_try(const char *dispatcher, unsigned processes, const char *text,
 	struct rota_pipeline_error *error)
 {
+	struct collecting collecting = { text_out, sizeof text_out, 0 };
 	struct rota_run_options options = ROTA_RUN_OPTIONS_INIT;
 	struct rota_run_result result;
 	struct rota_registry *registry;
 	struct rota_pipeline_context *context;
 	int r;
 
+	text_out[0] = '\0';
 	assert_int_equal(rota_registry_new(&registry), 0);
+	for (size_t i = 0; at_work_commands != NULL && at_work_commands[i] != NULL; i++)
+		assert_int_equal(rota_registry_add_command(registry, at_work_commands[i]), 0);
 	assert_int_equal(rota_pipeline_context_new(registry, &context), 0);
 	r = rota_pipeline_parse(context, text, strlen(text), error);
 	if (r == 0) {
 		options.on_record = collect;
-		options.userdata = collecting;
 		options.processes = processes;
+		options.userdata = &collecting;
 		r = rota_dispatch(context, dispatcher, &options, &result);
 		*error = result.error;
 		rota_run_result_fini(&result);
@@ -131,21 +140,19 @@ run(const char *dispatcher, unsigned processes, const char *text, struct collect
 }
 
 const char *
-at_work_dispatch(const char *dispatcher, unsigned processes, const char *text)
+at_work_run_by(const char *dispatcher, unsigned processes, const char *text)
 {
-	struct collecting collecting = { text_out, sizeof text_out, 0 };
 	struct rota_pipeline_error error;
 
-	text_out[0] = '\0';
-	if (run(dispatcher, processes, text, &collecting, &error) < 0)
-		fail_msg("%s, %s of %u: %s", text, dispatcher, processes, error.text);
+	if (at_work_try(dispatcher, processes, text, &error) < 0)
+		fail_msg("%s by %s: %s", text, dispatcher, error.text);
 	return text_out;
 }
 
 const char *
 at_work_run(const char *text)
 {
-	return at_work_dispatch("local", 0, text);
+	return at_work_run_by("local", 0, text);
 }
 
 void
@@ -160,10 +167,9 @@ at_work_expect(const char *text, const char *wanted)
 void
 at_work_refuse(const char *text, const char *message)
 {
-	struct collecting collecting = { text_out, sizeof text_out, 0 };
 	struct rota_pipeline_error error;
 
-	if (run("local", 0, text, &collecting, &error) == 0)
+	if (at_work_try("local", 0, text, &error) == 0)
 		fail_msg("%s: is taken", text);
 	if (strcmp(error.text, message) != 0)
 		fail_msg("%s:\nwant %s\nhave %s", text, message, error.text);

@@ -118,7 +118,7 @@ expect_same(const char *dispatcher, unsigned processes, const char *figure)
 	strcpy(wanted, at_work_run(text));
 	assert_int_not_equal(wanted[0], '\0');
 	snprintf(text, sizeof text, "read shuffled | parse json | %s", figure);
-	have = at_work_dispatch(dispatcher, processes, text);
+	have = at_work_run_by(dispatcher, processes, text);
 	if (strcmp(have, wanted) != 0)
 		fail_msg("%s, %s of %u:\nwant %s\nhave %s", text, dispatcher, processes, wanted,
 			have);
@@ -140,7 +140,7 @@ stats__of_several_processes__are_those_of_one(void **state)
 static void
 stats__of_many_groups__are_sent_on(void **state)
 {
-	const char *have = at_work_dispatch("multiproc", 2,
+	const char *have = at_work_run_by("multiproc", 2,
 		"make 260000 | eval k = n % 125000 | stats count sum(n) by k | "
 		"stats count sum(count) min(count) max(count) sum(sum_n)");
 
