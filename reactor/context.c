@@ -94,7 +94,7 @@ rota__context_make(const struct rota_context_ops *ops, const struct rota_sys_ops
 int
 rota_context_make(const struct rota_context_ops *ops, void *argument, struct rota_context **ret_ctx)
 {
-	return rota__context_make(ops, &rota__sys, argument, ret_ctx);
+	return rota__context_make(ops, rota__default_sys(), argument, ret_ctx);
 }
 
 int

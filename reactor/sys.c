@@ -195,8 +195,10 @@ const struct rota_sys_ops rota__sys = {
 	.waitid = waitid,
 };
 
+const struct rota_sys_ops *rota__sys_for_tests;
+
 const struct rota_sys_ops *
 rota__default_sys(void)
 {
-	return &rota__sys;
+	return rota__sys_for_tests != NULL ? rota__sys_for_tests : &rota__sys;
 }

@@ -87,7 +87,10 @@ struct rota_sys_ops {
 /* The system itself. */
 extern const struct rota_sys_ops rota__sys;
 
-/* For what has no context: the system itself, to Rota's other libraries. */
+/* What tests put in its place; NULL: nothing. */
+extern const struct rota_sys_ops *rota__sys_for_tests;
+
+/* For what has no context, and for contexts: the system itself, also to Rota's other libraries. */
 ROTA_SHARED const struct rota_sys_ops *rota__default_sys(void);
 
 /* A context's. */

@@ -80,7 +80,7 @@ int rota__intake_start(struct rota__intake *intake, bool is_in_order);
 void rota__intake_stop(struct rota__intake *intake);
 void rota__intake_fini(struct rota__intake *intake);
 
-/* multiproc.c and process.c */
+/* multiproc.c, crew.c and process.c */
 
 #define ROTA__TAIL 512
 
@@ -125,6 +125,17 @@ struct rota__crew {
 	size_t left; /* of those started */
 	struct rota__process processes[];
 };
+
+/* Before all else. */
+void rota__crew_init(struct rota__crew *crew);
+/* A process that was forked: hears what it says, until it has ended and that is known. */
+int rota__crew_watch(struct rota__process *process, pid_t pid);
+/* Hears of it no more; once none is left. */
+void rota__crew_forget(struct rota__process *process);
+/* Ends all: that call has failed with that code. */
+void rota__crew_fail(struct rota__crew *crew, int code, const char *what);
+/* For rota_wait: whether all have ended and all that came out was taken. */
+bool rota__crew_is_over(struct rota_context *ctx, void *userdata);
 
 /* In the forked process; does not return. */
 void rota__process_live(struct rota__process *process, pid_t parent) __attribute__((noreturn));

@@ -5,7 +5,8 @@
  *   run.c          a run from its beginning to its end, in the process that asked for it
  *   plan.c         what would be run
  *   local.c        the dispatchers of one process
- *   multiproc.c    several processes, as the one that started them sees them
+ *   multiproc.c    several processes: how they are joined and started
+ *   crew.c         as the one that started them hears of them
  *   process.c      and one of them as it sees itself
  *   intake.c       records from other processes
  *   outlet.c       records to another process
