@@ -14,6 +14,9 @@
 
 #define SIZE ((size_t)64 << 10)
 
+/* Of files that are written beside others. */
+static unsigned serial;
+
 const struct rota_sys_ops *rota__files_sys_for_tests;
 
 const struct rota_sys_ops *
@@ -42,9 +45,11 @@ open_file(struct writer *writer, const char *path, bool appends)
 	struct stat status;
 	bool is_special = sys->stat(path, &status) == 0 && !S_ISREG(status.st_mode);
 	int flags = O_WRONLY | O_CREAT | O_CLOEXEC;
-	char suffix[32];
+	char suffix[48];
 
-	snprintf(suffix, sizeof suffix, ".%ld~", (long)getpid());
+	/* One process may write the same path twice at once. */
+	snprintf(suffix, sizeof suffix, ".%ld.%u~", (long)getpid(),
+		__atomic_add_fetch(&serial, 1, __ATOMIC_RELAXED));
 	writer->path = copy_text(path, "");
 	/* What is no file, /dev/null or a pipe, is not replaced. */
 	if (!appends && !is_special)
