@@ -187,7 +187,7 @@ void
 rota_batch_reader_begin(struct rota_batch_reader *reader, const void *bytes, size_t len)
 {
 	reader->place = bytes;
-	reader->end = reader->place + len;
+	reader->end = len == 0 ? reader->place : reader->place + len;
 	reader->count = 0;
 }
 
