@@ -73,8 +73,7 @@ dispatchers__of_all_kinds__give_the_same(void **state)
 		"make 1000 | where n % 7 == 0",
 		"make 0",
 		"read log | parse combined | stats count by status | sort status",
-		"read log | parse combined | stats count sum(bytes) avg(bytes) min(bytes) max(path) by "
-		"host, status",
+		"read log | parse combined | stats count avg(bytes) min(bytes) max(path) by host, status",
 		"read log | parse combined | where status == 404 | sort -bytes, path | head 7",
 		"read log | parse combined | fields path, bytes | rename path as p | tail 5",
 		"read log | head 3 | parse pattern '(?<last>[0-9]+)$' | fields last",
