@@ -19,6 +19,9 @@ display__terminal__draws_and_leaves_the_last_frame(void **state)
 	struct termios before, after;
 	struct show show;
 
+	/* What is between their members is compared, too. */
+	memset(&before, 0, sizeof before);
+	memset(&after, 0, sizeof after);
 	show_open_terminal(&show, state, 2, 60);
 	assert_return_code(tcgetattr(show.terminal.theirs, &before), errno);
 	show_display(&show, show.terminal.theirs, false);
