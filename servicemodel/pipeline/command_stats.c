@@ -355,7 +355,8 @@ const struct rota_command rota__command_stats = {
 	.flags = ROTA_COMMAND_ANY_ORDER | ROTA_COMMAND_PARTIAL,
 	.summary = "Counts, sums, averages and finds the least and largest, by groups",
 	.help = "count         records; count(field): those where it is not null\n"
-		"sum(field)    of numbers; ints are summed exactly, others are left out\n"
+		"sum(field)    of numbers, exact: with doubles rounded once, in the end; others are\n"
+		"              left out\n"
 		"avg(field)    the same, as a double; null of nothing\n"
 		"min(field)    the least of all values that are not null; max(field) the largest\n"
 		"Without as, the fields are called count, sum_field and so on. There is a record for\n"
