@@ -37,18 +37,6 @@ take(struct cursor *cursor, char c)
 	return true;
 }
 
-/* A word, not empty, and the space behind it. */
-static bool
-take_word(struct cursor *cursor, struct rota_text *word)
-{
-	const char *begin = cursor->at;
-
-	while (cursor->at < cursor->end && *cursor->at != ' ')
-		cursor->at++;
-	*word = (struct rota_text){ begin, (size_t)(cursor->at - begin) };
-	return word->len > 0 && take(cursor, ' ');
-}
-
 /* All before one of these. */
 static bool
 take_until(struct cursor *cursor, char c, struct rota_text *text)
@@ -60,6 +48,13 @@ take_until(struct cursor *cursor, char c, struct rota_text *text)
 	*text = (struct rota_text){ cursor->at, (size_t)(end - cursor->at) };
 	cursor->at = end + 1;
 	return true;
+}
+
+/* A word, not empty, and the space behind it. */
+static bool
+take_word(struct cursor *cursor, struct rota_text *word)
+{
+	return take_until(cursor, ' ', word) && word->len > 0;
 }
 
 /* Whether the quote there is part of the text: an odd number of backslashes stands before it. */
