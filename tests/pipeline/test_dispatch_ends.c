@@ -197,8 +197,7 @@ the_one_that_started_them__killed__takes_them_along(void **state)
 		struct running running;
 		int status, count;
 
-		assert_true(begin(&running, "make 1000000000 | lag 999999",
-			1 + round % PROCESSES));
+		assert_true(begin(&running, "make 1000000000 | lag 999999", 1 + round % PROCESSES));
 		pause_for((long)random_below(&seed, 3000000));
 		count = list_processes(&running);
 		assert_int_equal(kill(running.pid, SIGKILL), 0);

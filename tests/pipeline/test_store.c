@@ -135,31 +135,38 @@ stores__of_each_kind__do_the_same(void **state)
 #define COUNTERS 4
 #define COUNTS 25
 
-/* Adds one to a number, against all others who do. */
-static void
-count_up(struct rota_store *store)
+/* To a number, against all others who do. */
+static int
+add_one(struct rota_store *store)
 {
 	struct rota_buffer buffer = ROTA_BUFFER_INIT;
 	char next[16];
 	int r;
 
-	for (int i = 0; i < COUNTS; i++) {
-		do {
-			struct rota_bytes old, new;
+	do {
+		struct rota_bytes old, new;
 
-			rota_buffer_reset(&buffer);
-			if (rota_store_get(store, "count", &buffer) < 0 || buffer.len > 10)
-				_exit(2);
-			old = (struct rota_bytes){ buffer.bytes, buffer.len };
-			snprintf(next, sizeof next, "%.*s", (int)buffer.len, (char *)buffer.bytes);
-			snprintf(next, sizeof next, "%d", atoi(next) + 1);
-			new = (struct rota_bytes){ next, strlen(next) };
-			r = rota_store_compare_and_set(store, "count", &old, &new);
-		} while (r == -ESTALE);
-		if (r < 0)
+		rota_buffer_reset(&buffer);
+		r = rota_store_get(store, "count", &buffer);
+		if (r < 0 || buffer.len > 10)
+			break;
+		old = (struct rota_bytes){ buffer.bytes, buffer.len };
+		snprintf(next, sizeof next, "%.*s", (int)buffer.len, (char *)buffer.bytes);
+		snprintf(next, sizeof next, "%d", atoi(next) + 1);
+		new = (struct rota_bytes){ next, strlen(next) };
+		r = rota_store_compare_and_set(store, "count", &old, &new);
+	} while (r == -ESTALE);
+	rota_buffer_fini(&buffer);
+	return r;
+}
+
+static void
+count_up(struct rota_store *store)
+{
+	for (int i = 0; i < COUNTS; i++) {
+		if (add_one(store) < 0)
 			_exit(1);
 	}
-	rota_buffer_fini(&buffer);
 }
 
 static void
@@ -281,6 +288,54 @@ a_full_disk__is_told_and_changes_nothing(void **state)
 	remove_place(&place);
 }
 
+/* count: adds one to a number in the run's store for each record, wherever that is handled */
+
+static int
+count_record(struct rota_stage *stage, void *state, struct rota_record *record)
+{
+	struct rota_store *store = rota_pipeline_context_store(rota_stage_context(stage));
+
+	(void)state;
+	return add_one(store) < 0 ? rota_stage_fail(stage, -EIO, "the store")
+				  : rota_stage_emit(stage, record);
+}
+
+static const char *const count_aliases[] = { "count", NULL };
+static const struct rota_command count_command = {
+	.size = sizeof(struct rota_command),
+	.aliases = count_aliases,
+	.kind = ROTA_COMMAND_STREAMING,
+	.summary = "Counts in the store",
+	.process = count_record,
+};
+
+/* They were forked while it was open, and each opens it for itself. */
+static void
+processes_of_a_run__share_its_store(void **state)
+{
+	struct rota_run_options options = ROTA_RUN_OPTIONS_INIT;
+	struct rota_run_result result;
+	struct rota_store *store;
+	struct plumbing plumbing;
+	struct place place;
+
+	(void)state;
+	make_place(&place);
+	plumbing_open(&plumbing);
+	assert_int_equal(rota_registry_add_command(plumbing.registry, &count_command), 0);
+	plumbing_parse(&plumbing, "numbers 24 | count | hold | count");
+	store = open_store(&plumbing, place.name);
+	rota_pipeline_context_set_store(plumbing.context, store);
+	assert_int_equal(rota_store_put(store, "count", "0", 1), 0);
+	options.processes = 3;
+	if (rota_dispatch(plumbing.context, "multiproc", &options, &result) < 0)
+		fail_msg("%s", result.error.text);
+	check_value(store, "count", "48");
+	rota_store_leave(store);
+	plumbing_close(&plumbing);
+	remove_place(&place);
+}
+
 static void
 note_run(const struct rota_run_status *status, void *userdata)
 {
@@ -352,6 +407,7 @@ main(void)
 		fixture_test(several_processes__lose_nothing),
 		fixture_test(a_crash_in_a_write__leaves_what_was_put),
 		fixture_test(a_full_disk__is_told_and_changes_nothing),
+		fixture_test(processes_of_a_run__share_its_store),
 		fixture_test(runs__are_registered),
 	};
 
