@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rota: all of librota-servicemodel: services, framings, dialogs, clients, gathers, processes,
  * Rota: all of librota-servicemodel: services, framings, dialogs, clients, processes, channels,
- * packed values. It includes all of <rota/rota.h> too.
+ * gathers, packed values. It includes all of <rota/rota.h> too.
  */
 #ifndef ROTA_SERVICEMODEL_H
 #define ROTA_SERVICEMODEL_H
@@ -20,6 +19,7 @@
 #include <rota/pool_load.h>
 #include <rota/pool_monitor.h>
 #include <rota/prefork.h>
+#include <rota/responder.h>
 #include <rota/rota.h>
 #include <rota/service.h>
 #include <rota/service_meter.h>
