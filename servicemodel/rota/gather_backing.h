@@ -93,13 +93,17 @@ struct rota_gather_channel_options {
  * producer stays registered. Both ends are closed then, and also when the producer is freed, by its
  * gather's end, say: a process that lives gets what is queued, and then the end.
  *
- * When a request is over before the question was settled, the process is told. An answer that comes
- * all the same is dropped and counted, as late. What is answered as by rota_question_answer, and
- * cannot be taken, has failed.
+ * That nobody sends is found at once; that nobody receives when something is to be sent there, at
+ * the latest that a request is over.
  *
- * In a forked child the backing is the parent's, and only to be freed. Returns 0; -EINVAL for
- * options of another size; an error of rota_gather_producer_new, rota_sender_attach or
- * rota_receiver_attach, and the ends are the caller's still, not attached.
+ * When a request is over before the question was settled, the process is told. An answer that comes
+ * all the same is dropped and counted, as late. An answer that the gather has no room for has
+ * failed.
+ *
+ * In a forked child the backing is the parent's, and only to be freed, behind rota_context_forked.
+ *
+ * Returns 0; -EINVAL for options of another size; an error of rota_gather_producer_new,
+ * rota_sender_attach or rota_receiver_attach, and the ends are the caller's still, not attached.
  */
 ROTA_API int rota_gather_backing_new_channel(struct rota_gather *gather, const char *name,
 	struct rota_sender *sender, struct rota_receiver *receiver,

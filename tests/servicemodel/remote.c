@@ -348,8 +348,48 @@ remote_expect(struct remote *remote, const char *text, const char *answer)
 	assert_memory_equal(result->bytes, answer, result->len);
 }
 
-void
-remote_spin(struct remote *remote)
+/* The other ends, here */
+
+static int
+on_far_event(struct rota_receiver *receiver, const struct rota_event *event, void *userdata)
 {
+	struct far *far = userdata;
+	struct rota_bytes payload;
+	struct rota_text topic;
+	rota_time deadline;
+
+	(void)receiver;
+	if (strcmp(event->name, "over") == 0) {
+		assert_true(rota_event_unpack(event, NULL, "[U _]", &far->over) > 0);
+		far->overs++;
+		return 0;
+	}
+	assert_string_equal(event->name, "question");
+	assert_true(far->asked < REMOTE_ASKED);
+	assert_true(rota_event_unpack(event, NULL, "[U u I s y]", &far->ids[far->asked],
+			    &far->indices[far->asked], &deadline, &topic, &payload) > 0);
+	assert_true(rota_text_is(&topic, "work"));
+	assert_true(deadline > real_time());
+	far->lens[far->asked++] = payload.len;
+	return 0;
+}
+
+int
+remote_take(struct remote *remote, struct far *far)
+{
+	static const struct rota_receiver_handlers handlers = { .on_event = on_far_event };
+
 	circle_spin(remote->ctx);
+	rota_receiver_set_handlers(remote->questions, &handlers, far);
+	return rota_receiver_handle_pending(remote->questions);
+}
+
+void
+remote_answer(struct remote *remote, const struct far *far, size_t at, const char *text)
+{
+	const struct rota_bytes bytes = { text, strlen(text) };
+
+	assert_int_equal(rota_sender_fire(remote->answers, "answer", "[U u y]", far->ids[at],
+				 far->indices[at], &bytes),
+		0);
 }

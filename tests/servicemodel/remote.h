@@ -69,7 +69,22 @@ const struct rota_gather_result *remote_ask(struct remote *remote, const char *t
 /* The same; it must be answered with this. */
 void remote_expect(struct remote *remote, const char *text, const char *answer);
 
-/* A turn or some. */
-void remote_spin(struct remote *remote);
+/* What came to the other ends, when these are here. */
+#define REMOTE_ASKED 4096
+
+struct far {
+	size_t asked;
+	uint64_t ids[REMOTE_ASKED];
+	unsigned indices[REMOTE_ASKED];
+	size_t lens[REMOTE_ASKED];
+	size_t overs;
+	uint64_t over; /* the last */
+};
+
+/* Turns, and then what has come there. Returns as rota_receiver_handle_pending. */
+int remote_take(struct remote *remote, struct far *far);
+
+/* Answers the question at that place, with a text. */
+void remote_answer(struct remote *remote, const struct far *far, size_t at, const char *text);
 
 #endif
