@@ -120,13 +120,13 @@ live_detached(struct rota_run *run, int to)
 	run->options.on_progress = NULL;
 	if (null >= 0)
 		(void)run->sys->dup3(null, STDIN_FILENO, 0);
-	rota__store_forked(run->context->store);
+	rota_run_forked(run);
 	if (run->sys->write(to, &pid, sizeof pid) != sizeof pid)
 		_exit(1);
 	rota__close_others(run->sys, NULL, 0);
 	r = rota__run_registered(run, rota_run_here);
-	if (r < 0 && run->execution.error.code != 0)
-		fprintf(stderr, "%s\n", run->execution.error.text);
+	if (r < 0 && run->result->error.code != 0)
+		fprintf(stderr, "%s\n", run->result->error.text);
 	_exit(fflush(NULL) == 0 && r == 0 ? 0 : 1);
 }
 

@@ -127,6 +127,14 @@ rota__run_generate(struct rota__chain *chain)
 	return r;
 }
 
+/* What a stage has said, unless there is an error already. */
+static void
+take_error(struct rota_run *run, int r)
+{
+	if (r < 0 && run->execution.error.code != 0 && run->result->error.code == 0)
+		run->result->error = run->execution.error;
+}
+
 int
 rota_run_here(struct rota_run *run)
 {
@@ -135,8 +143,10 @@ rota_run_here(struct rota_run *run)
 
 	run->execution.on_progress = run->options.on_progress == NULL ? NULL : tell_progress;
 	r = rota__chain_new(&run->execution, run->pipeline, 0, run->pipeline->count, &chain);
-	if (r < 0)
+	if (r < 0) {
+		take_error(run, r);
 		return r;
+	}
 	chain->initial = rota_pipeline_context_initial(run->context);
 	chain->sink = run->options.on_record == NULL ? NULL : take;
 	chain->userdata = run;
@@ -146,7 +156,14 @@ rota_run_here(struct rota_run *run)
 	if (r == 0)
 		r = rota__chain_finish(chain);
 	rota__chain_free(chain);
+	take_error(run, r);
 	return r;
+}
+
+void
+rota_run_forked(struct rota_run *run)
+{
+	rota__store_forked(run->context->store);
 }
 
 /* From the beginning to the end */
@@ -233,8 +250,6 @@ dispatch_run(struct rota_run *run)
 	else
 		r = rota__run_registered(run, run->dispatcher->dispatch);
 	run->context->is_run = false;
-	if (r < 0 && run->execution.error.code != 0 && run->result->error.code == 0)
-		run->result->error = run->execution.error;
 	if (r < 0)
 		rota_run_fail(run, r, "%s failed: %s", run->alias, rota_error_name(r));
 	return r < 0 ? r : 0;
@@ -275,6 +290,8 @@ rota_plan(struct rota_pipeline_context *context, const char *dispatcher,
 		plan.layers[0].end = run.pipeline->count;
 		r = run.dispatcher->plan == NULL ? 0 : run.dispatcher->plan(&run, &plan);
 	}
+	if (r < 0)
+		rota_run_fail(&run, r, "%s has no plan: %s", dispatcher, rota_error_name(r));
 	if (r == 0)
 		*ret_plan = plan;
 	else if (error != NULL)

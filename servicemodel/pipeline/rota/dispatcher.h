@@ -18,7 +18,8 @@
  * is incomplete is taken for the whole.
  *
  * The calls here block until the run has ended, and take turns of a context of their own if they
- * wait. The processes are forked from this one; see rota_run_options.
+ * wait. The processes are forked from this one, which should have one thread then; they have its
+ * stdin and stdout, and end with it.
  */
 #ifndef ROTA_DISPATCHER_H
 #define ROTA_DISPATCHER_H
@@ -31,7 +32,7 @@ ROTA_BEGIN_DECLS
 
 struct rota_run;
 
-/* Most processes of a layer. */
+/* Most processes of a layer, and most layers. */
 #define ROTA_RUN_PROCESSES 64
 #define ROTA_PLAN_LAYERS 2
 
@@ -42,20 +43,20 @@ struct rota_progress {
 	uint64_t total;      /* 0: nobody knows */
 };
 
+/* The functions are called inside of rota_dispatch, and must not use the context that is run. */
 struct rota_run_options {
 	size_t size;          /* of this struct */
 	const char *pipeline; /* which one of the context; NULL: main */
 	unsigned processes;   /* for a layer of several; 0: one a processor */
 	/*
-	 * What the last command emits, in the process that called; as a command's process. NULL: it
-	 * is dropped.
+	 * Is given what the last command emits, in the process that called. NULL: it is dropped.
 	 */
 	rota_sink_fn *on_record;
-	/* At most ten times a second, in the process that called. NULL: nobody wants to know. */
+	/* Is told at most ten times a second, in the process that called. NULL: nobody is. */
 	void (*on_progress)(const struct rota_progress *progress, void *userdata);
 	/*
-	 * What a process, numbered from 0, wrote to its stderr, which is a pipe. NULL: it is written
-	 * to this process's.
+	 * Is given what a process, numbered from 0, wrote to its stderr, which is a pipe. NULL: it
+	 * is written to this process's.
 	 */
 	void (*on_stderr)(unsigned process, const void *bytes, size_t len, void *userdata);
 	void *userdata;
@@ -69,7 +70,7 @@ struct rota_run_result {
 	struct rota_pipeline_error error; /* code 0: none */
 	uint64_t records;                 /* that on_record was given */
 	pid_t pid;                        /* of local_detached; otherwise 0 */
-	/* Those that local_test kept, with the context's names. */
+	/* Those that local_test kept, with the context's names; the result's. */
 	struct rota_record *kept;
 	size_t kept_count;
 };
@@ -81,9 +82,10 @@ ROTA_API void rota_run_result_fini(struct rota_run_result *result);
  * Runs a pipeline of the context by the dispatcher of that alias; options NULL: the defaults.
  * *result is set, also after an error, and to be given back by rota_run_result_fini.
  *
- * Returns 0; -ENOENT when there is no such dispatcher or pipeline; -ROTA_EUNBUILT; -EBUSY when the
- * context is being run; -EINVAL for options that make no sense; what a command returned;
- * -ROTA_ELOST when a process died; -EAGAIN, -EMFILE, -ENOMEM and the like.
+ * Returns 0; or a negative error, of which result->error has more: -ENOENT when there is no such
+ * dispatcher or pipeline; -ROTA_EUNBUILT; -EBUSY when the context is being run; -EINVAL for options
+ * that make no sense; what a command, the store or on_record returned; -ROTA_ELOST when a process
+ * died; -EAGAIN, -EMFILE, -ENOMEM and the like.
  */
 ROTA_API int rota_dispatch(struct rota_pipeline_context *context, const char *dispatcher,
 	const struct rota_run_options *options, struct rota_run_result *result);
@@ -98,15 +100,15 @@ struct rota_plan_layer {
 };
 
 struct rota_plan {
-	const char *dispatcher;
-	const struct rota_pipeline *pipeline;
+	const char *dispatcher;               /* its first alias */
+	const struct rota_pipeline *pipeline; /* the context's, which must outlive the plan */
 	size_t layer_count;
 	struct rota_plan_layer layers[ROTA_PLAN_LAYERS];
 };
 
 /*
- * What would be run, without running it; the dispatcher may change the pipeline for it. Returns as
- * rota_dispatch.
+ * Tells what would be run, without running it; the dispatcher may change the pipeline for it.
+ * Returns as rota_dispatch; after an error *error is set, unless it is NULL.
  */
 ROTA_API int rota_plan(struct rota_pipeline_context *context, const char *dispatcher,
 	const struct rota_run_options *options, struct rota_plan *ret_plan,
@@ -117,31 +119,52 @@ ROTA_API int rota_plan_format(const struct rota_plan *plan, struct rota_buffer *
 
 /* Dispatchers of one's own */
 
-/* rota_dispatcher.flags: dispatch returns when the run has only begun. */
+/*
+ * rota_dispatcher.flags: dispatch returns when the run has only begun. Then the run is not
+ * registered in the store, which is not entered; otherwise both are done around dispatch.
+ */
 #define ROTA_DISPATCHER_DETACHES (1u << 0)
 
+/*
+ * Its functions are called by rota_dispatch and rota_plan, with a run that is good until they
+ * return. Each returns 0 or a negative error, of which rota_run_fail tells more.
+ */
 struct rota_dispatcher {
 	size_t size;                /* of this struct */
-	const char *const *aliases; /* then NULL */
+	const char *const *aliases; /* words, the first is the main one; then NULL */
 	unsigned flags;
-	const char *summary; /* a line */
-	/* Before all else: may change the pipeline, and builds it again. NULL: nothing. */
+	const char *summary; /* a line; NULL: none */
+	/* Before all else: may change the pipeline, and then builds it again. NULL: nothing. */
 	int (*prepare)(struct rota_run *run);
 	/* Fills the layers of a plan that has one layer with one process. NULL: that is it. */
 	int (*plan)(struct rota_run *run, struct rota_plan *plan);
-	/* Runs the pipeline. Returns 0 or a negative error, which rota_run_fail has told more of. */
+	/* Runs the pipeline, to its end: by rota_run_here in one process or another. */
 	int (*dispatch)(struct rota_run *run);
 };
 
+/* What is run, as rota_dispatch was told; options NULL are the defaults here. */
 ROTA_API struct rota_pipeline_context *rota_run_context(const struct rota_run *run);
 ROTA_API struct rota_pipeline *rota_run_pipeline(const struct rota_run *run);
 ROTA_API const struct rota_run_options *rota_run_options(const struct rota_run *run);
 ROTA_API struct rota_run_result *rota_run_result(const struct rota_run *run);
 
-/* Runs it all in this process. What comes out goes to the options' on_record. */
+/*
+ * Runs it all in this process. What comes out goes to the options' on_record. Returns 0 or a
+ * negative error, of which the result's error has more.
+ */
 ROTA_API int rota_run_here(struct rota_run *run);
 
-/* Says what went wrong: a sentence. Only the first is kept. Returns error. */
+/*
+ * To be called in a process that the dispatcher has forked, before anything else about the run: the
+ * context's store lets go of what is the parent's. Such a process ends by _exit, behind
+ * fflush(NULL); its result and what its on_record is given are its own, and not the parent's.
+ */
+ROTA_API void rota_run_forked(struct rota_run *run);
+
+/*
+ * Says what went wrong: a sentence. Only the first is kept. Returns error, which the caller
+ * returns.
+ */
 ROTA_API int rota_run_fail(struct rota_run *run, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
