@@ -21,7 +21,9 @@ struct clause {
 	char sign;        /* it is this: one of ( ) , = - ; or NUL for a word */
 };
 
-/* Begins, and reads the first word. Returns 0 or, as all of these, a negative error that was told. */
+/*
+ * Begins, and reads the first word. Returns 0 or, as all of these, a negative error that was told.
+ */
 int rota__clause_begin(struct clause *clause, struct rota_stage *stage, const char *argument);
 int rota__clause_next(struct clause *clause);
 

@@ -11,15 +11,16 @@
  *     +  -  *  /  %  and - before one    of numbers
  *     f(x, …)   (x)   12  1.5  "text"  'text'  true  false  null  field  {any field}
  *
- * each line binding more closely than those above; not, and what compares, stand as Python has them.
- * A field is a word of letters, digits, '_' and '.' inside; others stand in braces. In text, \n, \t,
- * \r, \0, \xHH and a backslash before anything else stand for themselves as in C.
+ * each line binding more closely than those above; not, and what compares, stand as Python has
+ * them. A field is a word of letters, digits, '_' and '.' inside; others stand in braces. In text,
+ * \n, \t, \r, \0, \xHH and a backslash before anything else stand for themselves as in C.
  *
- * What is null, or not of a type that an operation takes, makes its result null, so that a line that
- * is not like the others ends nothing: this holds for arithmetic, comparison (also of different
- * kinds, as a number with a text), joining and functions. 'and' and 'or' are three-valued: false and
- * null is false, true or null is true. Ints that overflow become doubles; / gives a double; / and %
- * by 0 give null. What cannot be right for any record is an error when it is compiled.
+ * What is null, or not of a type that an operation takes, makes its result null, so that a line
+ * that is not like the others ends nothing: this holds for arithmetic, comparison (also of
+ * different kinds, as a number with a text), joining and functions. 'and' and 'or' are
+ * three-valued: false and null is false, true or null is true. Ints that overflow become doubles;
+ * / gives a double; / and % by 0 give null. What cannot be right for any record is an error when
+ * it is compiled.
  */
 #ifndef ROTA_PRIVATE_PIPELINE_EXPRESSION_H
 #define ROTA_PRIVATE_PIPELINE_EXPRESSION_H
@@ -63,9 +64,9 @@ void rota__expression_fields(const struct expression *expression, expression_fie
 	void *userdata);
 
 /*
- * The expression's value for a record. New text is stored by the record, until its reset; other text
- * is that of a field, or lives as long as the expression. Returns 0, or what rota_record_store
- * returns.
+ * The expression's value for a record. New text is stored by the record, until its reset; other
+ * text is that of a field, or lives as long as the expression. Returns 0, or what
+ * rota_record_store returns.
  */
 int rota__expression_evaluate(struct expression *expression, struct rota_record *record,
 	struct rota_value *ret_value);

@@ -37,8 +37,8 @@ struct lexer {
 int rota__expression_next(struct lexer *lexer);
 
 /*
- * Reads /a pattern/, of which the token is the first slash, and the letters behind it. In the pattern
- * \/ stands for a slash.
+ * Reads /a pattern/, of which the token is the first slash, and the letters behind it. In the
+ * pattern \/ stands for a slash.
  */
 int rota__expression_pattern(struct lexer *lexer, struct rota_text *ret_pattern,
 	struct rota_text *ret_flags);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pipelines as text again. Every argument has its name there, but for an expression, which is behind
- * the others and takes the rest; texts that are no words are in quotes.
+ * Pipelines as text again. Every argument has its name there, but for an expression, which is
+ * behind the others and takes the rest; texts that are no words are in quotes.
  */
 #include <stdio.h>
 #include <string.h>

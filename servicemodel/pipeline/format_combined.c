@@ -5,9 +5,9 @@
  *     host ident user [time] "method path protocol" status bytes "referer" "agent" …
  *
  * What stands in quotes may have quotes with a backslash before them; it is kept as it is written.
- * What is - is null. A request that is not three words is the path, with no method and protocol. The
- * last two may be missing, and what follows them is not looked at. All of a line is checked whatever
- * is needed of it, so that what a line is found to be does not depend on that.
+ * What is - is null. A request that is not three words is the path, with no method and protocol.
+ * The last two may be missing, and what follows them is not looked at. All of a line is checked
+ * whatever is needed of it, so that what a line is found to be does not depend on that.
  */
 #include <errno.h>
 #include <string.h>

@@ -21,8 +21,8 @@ struct format {
 	/* The run begins: what is needed is known. */
 	int (*start)(struct rota_stage *stage, void *state);
 	/*
-	 * Sets fields, with text that is the line's or the record's own. Returns 0; FORMAT_NO_MATCH,
-	 * with nothing set; a negative error.
+	 * Sets fields, with text that is the line's or the record's own. Returns 0;
+	 * FORMAT_NO_MATCH, with nothing set; a negative error.
 	 */
 	int (*parse)(void *state, const char *line, size_t len, struct rota_record *record);
 	void (*end)(void *state);

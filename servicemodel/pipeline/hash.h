@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hash of the pipeline's tables, whose keys may come from anybody: multiplied and folded 8 bytes
- * at a time, under a key that differs from process to process. Not cryptographic: a table also has a
- * limit.
+ * The hash of the pipeline's tables, whose keys may come from anybody: multiplied and folded 8
+ * bytes at a time, under a key that differs from process to process. Not cryptographic: a table
+ * also has a limit.
  */
 #ifndef ROTA_PRIVATE_PIPELINE_HASH_H
 #define ROTA_PRIVATE_PIPELINE_HASH_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The words of pipelines' texts, with where they stand. What the rest of a command is, which is in a
- * language of the command's own, is skipped as a whole.
+ * The words of pipelines' texts, with where they stand. What the rest of a command is, which is in
+ * a language of the command's own, is skipped as a whole.
  *
  *     word         any bytes but spaces, quotes and | [ ] { } ; , =
  *     "a string"   with \" \\ \n \r \t \0 to \xFF (but for \x00) in it; 'one' has none of these
@@ -58,8 +58,8 @@ struct rota__token rota__lexer_next(struct rota__lexer *lexer);
 struct rota__token rota__lexer_peek(const struct rota__lexer *lexer);
 
 /*
- * What is left of the command: up to a |, ], ; or the end that stands in no quotes or braces, without
- * the spaces around it. WORD, which may be empty; or UNENDED, STRANGER.
+ * What is left of the command: up to a |, ], ; or the end that stands in no quotes or braces,
+ * without the spaces around it. WORD, which may be empty; or UNENDED, STRANGER.
  */
 struct rota__token rota__lexer_rest(struct rota__lexer *lexer);
 

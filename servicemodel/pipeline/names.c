@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names of fields and their numbers: an array by number, and a hash table with open addressing that
- * finds a number by its name. Peers choose names, so what chooses a place is a keyed hash, and there
- * is a limit.
+ * Names of fields and their numbers: an array by number, and a hash table with open addressing
+ * that finds a number by its name. Peers choose names, so what chooses a place is a keyed hash,
+ * and there is a limit.
  */
 #include <rota/record.h>
 

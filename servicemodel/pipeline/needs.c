@@ -59,28 +59,28 @@ rota_needs_none(struct rota_needs *needs)
 }
 
 void
-rota_needs_add(struct rota_needs *needs, uint32_t name)
+rota_needs_add(struct rota_needs *needs, rota_name name)
 {
 	if (!needs->is_all && make_room(needs, name / 64 + 1))
 		needs->bits[name / 64] |= (uint64_t)1 << name % 64;
 }
 
 void
-rota_needs_remove(struct rota_needs *needs, uint32_t name)
+rota_needs_remove(struct rota_needs *needs, rota_name name)
 {
 	if (!needs->is_all && name / 64 < needs->words)
 		needs->bits[name / 64] &= ~((uint64_t)1 << name % 64);
 }
 
 bool
-rota_needs_has(const struct rota_needs *needs, uint32_t name)
+rota_needs_has(const struct rota_needs *needs, rota_name name)
 {
 	return needs->is_all ||
 		(name / 64 < needs->words && (needs->bits[name / 64] >> name % 64 & 1) != 0);
 }
 
 bool
-rota_stage_needs(const struct rota_stage *stage, uint32_t name)
+rota_stage_needs(const struct rota_stage *stage, rota_name name)
 {
 	return rota_needs_has(&stage->needs, name);
 }

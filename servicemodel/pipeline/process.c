@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A process of multiproc as it sees itself: from the fork to its exit. It has a copy of all that the
- * one which started it has in memory, so the pipeline is there and built; of the descriptors it
- * keeps its own ends, and stdin and stdout.
+ * A process of multiproc as it sees itself: from the fork to its exit. It has a copy of all that
+ * the one which started it has in memory, so the pipeline is there and built; of the descriptors
+ * it keeps its own ends, and stdin and stdout.
  */
 #include <errno.h>
 #include <signal.h>
@@ -35,7 +35,9 @@ struct self {
 	rota_time told;
 };
 
-/* What the program does at signals is not for its processes: its handlers wake a loop of its own. */
+/*
+ * What the program does at signals is not for its processes: its handlers wake a loop of its own.
+ */
 static void
 reset_signals(const struct rota_sys_ops *sys)
 {

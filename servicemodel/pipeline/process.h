@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The processes of multiproc, and how they are joined. Each has a control channel to the one that
- * started it, and its stderr is a pipe to there. Records travel in batches in channels of their own,
- * one from each process of the first layer, and one from the second if somebody wants what comes
- * out. On channels of records:
+ * started it, and its stderr is a pipe to there. Records travel in batches in channels of their
+ * own, one from each process of the first layer, and one from the second if somebody wants what
+ * comes out. On channels of records:
  *
  *     records   a batch
  *     end       none follows: without it whoever sent has died, and what came is not the whole

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sorting: records in one block of memory, each as MessagePack of one record with the numbers of this
- * process's names, and an array of where they are. A full block is sorted and appended to a file as a
- * run; runs are read back through a small window each.
+ * Sorting: records in one block of memory, each as MessagePack of one record with the numbers of
+ * this process's names, and an array of where they are. A full block is sorted and appended to a
+ * file as a run; runs are read back through a small window each.
  *
- * A record is its length, then for each field its name's number and its value, in this process's own
- * representation: nobody else reads it.
+ * A record is its length, then for each field its name's number and its value, in this process's
+ * own representation: nobody else reads it.
  */
 #include "sort.h"
 

@@ -2,10 +2,10 @@
 /*
  * Records as text.
  *
- * A table and CSV have columns, which must be known before the first line. So the first records are
- * held back, in a batch, and the columns are all of their fields; the widths of a table's columns are
- * those of what is in these records, too. A field that comes later has no column: that is an error,
- * not a loss.
+ * A table and CSV have columns, which must be known before the first line. So the first records
+ * are held back, in a batch, and the columns are all of their fields; the widths of a table's
+ * columns are those of what is in these records, too. A field that comes later has no column: that
+ * is an error, not a loss.
  */
 #include "text_output.h"
 

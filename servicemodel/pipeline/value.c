@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Values: making, ordering and hashing them. An int and a double are compared by what they are worth
- * exactly, never through a conversion that rounds, so the order is one (transitive) and what is
- * equal has the same hash.
+ * Values: making, ordering and hashing them. An int and a double are compared by what they are
+ * worth exactly, never through a conversion that rounds, so the order is one (transitive) and what
+ * is equal has the same hash.
  */
 #include <rota/record.h>
 

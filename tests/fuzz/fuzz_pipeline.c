@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fuzzes texts of pipelines, for libFuzzer. What is one is formatted, and that must be parsed to what
- * is formatted the same; what is none must say where, inside of the text, and leave nothing behind.
- * Nothing is run: commands look at their arguments only.
+ * Fuzzes texts of pipelines, for libFuzzer. What is one is formatted, and that must be parsed to
+ * what is formatted the same; what is none must say where, inside of the text, and leave nothing
+ * behind. Nothing is run: commands look at their arguments only.
  */
 #include <rota/pipeline.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fuzzes batches of records, and lines of access logs, for libFuzzer. An input is read as both, in a
- * block of its exact size. Records that are read are written again, and read the same. The parts of a
- * line lie within it.
+ * Fuzzes batches of records, and lines of access logs, for libFuzzer. An input is read as both, in
+ * a block of its exact size. Records that are read are written again, and read the same. The parts
+ * of a line lie within it.
  */
 #include "formats.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The library's commands at work: pipelines from text are run in this process, and what comes out is
- * compared as text, "a=1,b=x" for each record, with spaces between.
+ * The library's commands at work: pipelines from text are run in this process, and what comes out
+ * is compared as text, "a=1,b=x" for each record, with spaces between.
  */
 #ifndef ROTA_TESTS_AT_WORK_H
 #define ROTA_TESTS_AT_WORK_H

@@ -101,7 +101,9 @@ parts__of_a_large_file__count_its_lines_once(void **state)
 	(void)state;
 	assert_non_null(file);
 	for (long size = 0; size < 2400000; lines++) {
-		/* The first has whole parts inside of it, with more than the longest line behind. */
+		/*
+		 * The first has whole parts inside of it, with more than the longest line behind.
+		 */
 		int len = lines == 0
 			? 600000
 			: (int)random_below(&seed, random_percent(&seed, 2) ? 300000 : 200);

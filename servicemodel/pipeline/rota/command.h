@@ -20,9 +20,11 @@
  *
  * Each but process and generate may be NULL, and then does nothing. rota_pipeline_build calls init
  * and fini too, so that what is wrong with arguments is told before anything runs: init must change
- * nothing outside of the state. The functions block as they like; a stage has no turns.
+ * nothing outside of the state. The functions block as they like; a stage has no turns. What init
+ * has allocated before it fails, it frees itself, as fini is not called then.
  *
- * They return 0, or a negative error, which ends the run; rota_stage_fail says more about it.
+ * They return 0, or a negative error, which ends the run; rota_stage_fail says more about it. The
+ * calls about a stage are for its own functions, and the stage is good until fini has returned.
  */
 #ifndef ROTA_COMMAND_H
 #define ROTA_COMMAND_H
@@ -30,13 +32,12 @@
 #include <rota/api.h>
 #include <rota/clock.h>
 #include <rota/iterate.h>
+#include <rota/record.h>
 
 ROTA_BEGIN_DECLS
 
-struct rota_names;
 struct rota_needs;
 struct rota_pipeline_context;
-struct rota_record;
 struct rota_stage;
 
 /* Arguments */
@@ -45,7 +46,7 @@ enum rota_argument_type {
 	ROTA_ARGUMENT_BOOL,     /* true, false, yes, no, 1, 0 */
 	ROTA_ARGUMENT_INT,      /* 10, -3, 64k, 2M, 1G (powers of 1,024): an int64_t */
 	ROTA_ARGUMENT_DOUBLE,   /* 0.5, 1e9 */
-	ROTA_ARGUMENT_DURATION, /* 100ms, 5s, 2m, 1h: a rota_time */
+	ROTA_ARGUMENT_DURATION, /* 50us, 100ms, 5s, 2m, 1h: a rota_time */
 	ROTA_ARGUMENT_TEXT,     /* a word, or anything in quotes */
 	ROTA_ARGUMENT_FIELD,    /* the name of a field: a word, "a text", {a reference} */
 	ROTA_ARGUMENT_FIELDS,   /* several, with commas or spaces between */
@@ -66,12 +67,17 @@ struct rota_argument {
 	const char *name; /* a word: letters, digits, _ */
 	enum rota_argument_type type;
 	unsigned flags;
-	/* As it would be written; NULL: 0, false, "", no fields. rota_stage_has says if it was given. */
+	/*
+	 * As it would be written; NULL: 0, false, "", no fields. rota_stage_has says if it was
+	 * given.
+	 */
 	const char *default_value;
 	const char *help; /* a sentence */
 	/* Of a text: the only ones that it may be, as "table|json|csv"; NULL: any. */
 	const char *choices;
-	/* Of ints, doubles and durations, if one of them is not 0: what it may be. */
+	/*
+	 * Of ints, doubles and durations (ns), if one of them is not 0: what it may be, inclusive.
+	 */
 	int64_t min;
 	int64_t max;
 };
@@ -113,11 +119,10 @@ struct rota_command {
 	const char *const *aliases; /* its names, the first is the main one; then NULL */
 	enum rota_command_kind kind;
 	unsigned flags;
-	const char
-		*summary; /* a line: "Lets through the records for which an expression is true" */
-	const char *help; /* more, as lines; NULL: nothing more */
+	const char *summary;                   /* a line, as "Sorts by fields"; NULL: none */
+	const char *help;                      /* more, as lines; NULL: nothing more */
 	const struct rota_argument *arguments; /* then one without a name; NULL: none */
-	size_t state_size;                     /* all zero before init */
+	size_t state_size;                     /* bytes, all zero before init */
 	int (*init)(struct rota_stage *stage, void *state);
 	int (*start)(struct rota_stage *stage, void *state);
 	/*
@@ -128,15 +133,17 @@ struct rota_command {
 	int (*generate)(struct rota_stage *stage, void *state);
 	/*
 	 * The record is the stage's until it returns: it may be changed, and emitted itself.
-	 * Returns 0; ROTA_STOP when no further one is wanted; what rota_stage_emit returned will do.
+	 * Returns 0; ROTA_STOP when no further one is wanted; what rota_stage_emit returned will
+	 * do.
 	 */
 	int (*process)(struct rota_stage *stage, void *state, struct rota_record *record);
 	int (*finish)(struct rota_stage *stage, void *state);
 	void (*fini)(struct rota_stage *stage, void *state);
 	/*
-	 * Which fields matter, so that nobody makes others; between init and start. needs are the fields
-	 * of what this stage emits that those behind it look at, to be changed into those that it looks
-	 * at or passes on itself. NULL: all of them matter to it.
+	 * Which fields matter, so that nobody makes others. It is called between init and start,
+	 * the last stage's first. needs has the fields of what this stage emits that those behind
+	 * it look at, and is changed into the fields that must come to this stage: those that it
+	 * looks at, and those that it passes on. NULL: all of them matter to it.
 	 */
 	void (*needs)(struct rota_stage *stage, void *state, struct rota_needs *needs);
 	/*
@@ -148,16 +155,18 @@ struct rota_command {
 	int (*share)(struct rota_stage *stage, void *state, struct rota_share *share);
 };
 
-/* Fields that matter. When there is no memory to note one, all do. */
+/*
+ * Sets of fields that matter: all of them, none, one more, one less. To take one out of all does
+ * nothing. There is no error: without memory to note one, all matter.
+ */
 ROTA_API void rota_needs_all(struct rota_needs *needs);
 ROTA_API void rota_needs_none(struct rota_needs *needs);
-ROTA_API void rota_needs_add(struct rota_needs *needs, uint32_t name);
-/* Nothing when all matter. */
-ROTA_API void rota_needs_remove(struct rota_needs *needs, uint32_t name);
-ROTA_API bool rota_needs_has(const struct rota_needs *needs, uint32_t name);
+ROTA_API void rota_needs_add(struct rota_needs *needs, rota_name name);
+ROTA_API void rota_needs_remove(struct rota_needs *needs, rota_name name);
+ROTA_API bool rota_needs_has(const struct rota_needs *needs, rota_name name);
 
-/* Whether anybody behind this stage looks at that field of what it emits. From start on. */
-ROTA_API bool rota_stage_needs(const struct rota_stage *stage, uint32_t name);
+/* Whether anybody behind this stage looks at that field of what it emits. In needs and after it. */
+ROTA_API bool rota_stage_needs(const struct rota_stage *stage, rota_name name);
 
 /*
  * Sends a record downstream, where it may be changed: what it contains afterwards is undefined, but
@@ -167,28 +176,31 @@ ROTA_API bool rota_stage_needs(const struct rota_stage *stage, uint32_t name);
  */
 ROTA_API int rota_stage_emit(struct rota_stage *stage, struct rota_record *record);
 
-/* The arguments, by the name that they have in the table; asserted: of that type. For init. */
+/*
+ * The arguments, by the name that they have in the table. That there is one of that name, and that
+ * it is of the call's type, is asserted. They are for init, and do not change after it.
+ */
 
-/* Whether it was given, so that it is not the default. */
+/* Whether it was given; otherwise it has its default. */
 ROTA_API bool rota_stage_has(const struct rota_stage *stage, const char *name);
 ROTA_API bool rota_stage_bool(const struct rota_stage *stage, const char *name);
 ROTA_API int64_t rota_stage_int(const struct rota_stage *stage, const char *name);
 ROTA_API double rota_stage_double(const struct rota_stage *stage, const char *name);
 ROTA_API rota_time rota_stage_duration(const struct rota_stage *stage, const char *name);
 /*
- * The text; of a field its name; of an expression what is written. Without quotes, but for an
- * expression, where nothing was looked at: it ends before a |, ], ; or the end of the text that is in
- * no quotes or braces. "" if it was not given and has no default. Good as long as the
- * stage; it contains no NUL.
+ * The text of a text, without its quotes; of a field its name; of an expression all that is
+ * written, quotes included, up to a |, ], ; or end that is in no quotes or braces. "" if it was
+ * not given and has no default. It contains no NUL, and is good as long as the stage.
  */
 ROTA_API const char *rota_stage_text(const struct rota_stage *stage, const char *name);
-/* The names of fields, count of them, good as long as the stage. */
+/* The names of fields, so many, good as long as the stage. */
 ROTA_API const char *const *rota_stage_fields(const struct rota_stage *stage, const char *name,
 	size_t *ret_count);
 
 /*
- * Says what went wrong: a sentence, without position and full stop. The run's error tells it with the
- * command's line and column. Only the first is kept. Returns error, to be returned.
+ * Says what went wrong: a sentence, without position and full stop. The run's error tells it behind
+ * the command's line, column and name. Only the first is kept. Returns error, which the caller
+ * returns.
  */
 ROTA_API int rota_stage_fail(struct rota_stage *stage, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -197,13 +209,19 @@ ROTA_API int rota_stage_fail_at(struct rota_stage *stage, const char *name, size
 	int error, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /*
- * Runs a sub-pipeline, which an argument is, from its first record to its last: a generating command
- * at its front has initial as the run's initial record, any other gets initial as the only record
- * (none, when that is NULL). What it emits goes to sink, or, if that is NULL, downstream of this
- * stage; sink returns as process. In generate, process and finish. Returns 0; ROTA_STOP as
- * rota_stage_emit; a negative error.
+ * Takes a record, which it may change until it returns. Returns 0; ROTA_STOP when no further one is
+ * wanted; a negative error, which ends the run.
  */
 typedef int rota_sink_fn(struct rota_record *record, void *userdata);
+
+/*
+ * Runs the sub-pipeline that this argument is, from its first record to its last. initial is the
+ * record that it begins with, to which {field} refers; a command at its front that is not
+ * generating gets it, too, as its only record. NULL: there is none. What comes out goes to sink
+ * with userdata, or, if sink is NULL, downstream of this stage. In generate, process and finish.
+ * Returns 0; ROTA_STOP as rota_stage_emit; -ENOENT when the argument was not given; another
+ * negative error.
+ */
 ROTA_API int rota_stage_run(struct rota_stage *stage, const char *name, struct rota_record *initial,
 	rota_sink_fn *sink, void *userdata);
 
@@ -217,15 +235,16 @@ ROTA_API const struct rota_share *rota_stage_share(const struct rota_stage *stag
 /*
  * Which part of a merging command's work this is. A dispatcher with several processes has a command
  * with ROTA_COMMAND_PARTIAL at the end of each of them, too: there it is ROTA_PART_PARTIAL, gets a
- * part of the records, and emits what it made of them in records of its own making, all in finish
- * or before. The merging stage is ROTA_PART_COMBINE then, and gets those.
+ * part of the records, and emits what it made of them in records of its own making, until finish
+ * has returned. The merging stage is ROTA_PART_COMBINE then, and gets those. Otherwise there is one
+ * stage, ROTA_PART_WHOLE.
  */
 enum rota_part { ROTA_PART_WHOLE, ROTA_PART_PARTIAL, ROTA_PART_COMBINE };
 ROTA_API enum rota_part rota_stage_part(const struct rota_stage *stage);
 
 /*
- * How far this stage is, in units of its own (bytes, as a rule) of total; total 0: nobody knows.
- * Cheap, also when nobody wants to know.
+ * Tells how far this stage is, in a unit of its own (bytes, as a rule), of total; 0: nobody knows
+ * how much there is. It costs little, also when nobody wants to know.
  */
 ROTA_API void rota_stage_progress(struct rota_stage *stage, uint64_t done, uint64_t total);
 

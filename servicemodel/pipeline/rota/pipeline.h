@@ -6,11 +6,11 @@
  *     make count=10 | where n > 3 | stats count by n | output
  *
  * Text is commands with | between them. A command is its name and its arguments: NAME=VALUE, or
- * VALUE alone where its table allows it. A value is a word (of any bytes but spaces, quotes and
- * | [ ] { } ; , =), "a text" with \" \\ \n \r \t \x41 in it, 'a text' without these, {a field} of the
- * record that the pipeline was begun with, or [ a pipeline ]. Fields in a list have commas or spaces
- * between them. Some commands have a language of their own for what follows their name, in which only
- * | ] ; and quotes mean what they do here. # begins a comment.
+ * VALUE alone where its table allows it. A value is a word (of any bytes but spaces, quotes and |
+ * [ ] { } ; , =), "a text" with \" \\ \n \r \t \x41 in it, 'a text' without these, {a field} of
+ * the record that the pipeline was begun with, or [ a pipeline ]. Fields in a list have commas or
+ * spaces between them. Some commands have a language of their own for what follows their name, in
+ * which only | ] ; and quotes mean what they do here. # begins a comment.
  *
  * A text may have several pipelines, with ; between them, and a name before all but one, which is
  * called main: a sub-pipeline is one in brackets, or the name of another.
@@ -22,7 +22,9 @@
  * what it is made of a pipeline has to be built: rota_pipeline_build looks at all of it, its
  * sub-pipelines included. One that is not built cannot be run.
  *
- * A context with all that is in it is one thread's at a time.
+ * Pointers to pipelines and steps are good until they are removed, or their pipeline or context is
+ * freed. A context with all that is in it is one thread's at a time; while it is run, only the
+ * commands that run may use it, and they must not change its pipelines.
  */
 #ifndef ROTA_PIPELINE_H
 #define ROTA_PIPELINE_H
@@ -39,8 +41,12 @@ struct rota_pipeline;
 struct rota_pipeline_context;
 struct rota_step;
 
+/* The name of the pipeline that has none in a text. */
 #define ROTA_PIPELINE_MAIN "main"
-/* Longest text, and how deep brackets may be nested in each other. */
+/*
+ * Bytes of a text; how deep brackets may be nested; commands of a pipeline; bytes of an error's
+ * text.
+ */
 #define ROTA_PIPELINE_TEXT ((size_t)1 << 20)
 #define ROTA_PIPELINE_DEPTH 16
 #define ROTA_PIPELINE_STEPS 256
@@ -72,7 +78,7 @@ ROTA_API struct rota_names *rota_pipeline_context_names(const struct rota_pipeli
 
 /*
  * The record that a run begins with: NULL, as at first, for none. It is copied; it must have the
- * context's names. Returns 0 or -ENOMEM.
+ * context's names. Returns 0 or -ENOMEM, after which it is as before.
  */
 ROTA_API int rota_pipeline_context_set_initial(struct rota_pipeline_context *context,
 	const struct rota_record *record);
@@ -80,9 +86,9 @@ ROTA_API const struct rota_record *rota_pipeline_context_initial(const struct ro
 		*context);
 
 /*
- * Adds the pipelines of a text, which need not end with a NUL, and builds them. Returns 0; or, with
- * *error set unless it is NULL, and nothing added: -ROTA_EPIPELINE; -EMSGSIZE for a text that is too
- * long; -ENOMEM.
+ * Adds the pipelines of a text, which need not end with a NUL, and builds them. Returns 0; or,
+ * with *error set unless it is NULL, and nothing added: -ROTA_EPIPELINE; -EMSGSIZE for a text that
+ * is too long; -ENOMEM.
  */
 ROTA_API int rota_pipeline_parse(struct rota_pipeline_context *context, const char *text,
 	size_t len, struct rota_pipeline_error *error);
@@ -96,18 +102,26 @@ ROTA_API int rota_pipeline_parse(struct rota_pipeline_context *context, const ch
 ROTA_API int rota_pipeline_new(struct rota_pipeline_context *context, const char *name,
 	struct rota_pipeline **ret_pipeline);
 
-/* Takes it out of its context. Sub-pipelines go with their step. NULL does nothing. */
+/*
+ * Takes it out of its context and frees it, not while it is run. A sub-pipeline is its step's and
+ * goes with that: to free one, or NULL, does nothing.
+ */
 ROTA_API void rota_pipeline_free(struct rota_pipeline *pipeline);
 
-/* The one of that name, NULL if there is none; the one at an index; its name. */
+/* The one of that name, NULL if there is none. */
 ROTA_API struct rota_pipeline *rota_pipeline_find(const struct rota_pipeline_context *context,
 	const char *name);
+
+/* The one at an index, from 0, in the order in which they were made; NULL behind the last. */
 ROTA_API struct rota_pipeline *rota_pipeline_at(const struct rota_pipeline_context *context,
 	size_t index);
+
+/* Its name; "" of a sub-pipeline. Good as long as the pipeline. */
 ROTA_API const char *rota_pipeline_name(const struct rota_pipeline *pipeline);
 
 /*
- * Puts a command at the end, or before the step at that index. Returns 0; -ENOENT when no command
+ * Puts a command at the end, or before the step at that index, without arguments; the step is the
+ * pipeline's. Returns 0; -ENOENT when no command
  * has that alias; -ROTA_ELIMIT for more than ROTA_PIPELINE_STEPS; -EINVAL for an index behind the
  * end; -ENOMEM.
  */
@@ -116,9 +130,10 @@ ROTA_API int rota_pipeline_append(struct rota_pipeline *pipeline, const char *al
 ROTA_API int rota_pipeline_insert(struct rota_pipeline *pipeline, size_t index, const char *alias,
 	struct rota_step **ret_step);
 
-/* Takes the step at that index out. Returns 0 or -EINVAL. */
+/* Takes the step at that index out and frees it. Returns 0 or -EINVAL. */
 ROTA_API int rota_pipeline_remove(struct rota_pipeline *pipeline, size_t index);
 
+/* How many steps there are. */
 ROTA_API size_t rota_pipeline_count(const struct rota_pipeline *pipeline);
 
 /* The step at an index, NULL behind the last. */
@@ -126,18 +141,23 @@ ROTA_API struct rota_step *rota_pipeline_step(const struct rota_pipeline *pipeli
 
 /*
  * Gives an argument its value, in place of one that it may have had: as text without quotes; of
- * fields a list. Returns 0; -ENOENT when the command has no such argument; -EINVAL for a sub-pipeline
- * in brackets, or a list that is none; -ENOMEM. Whether the value does is told when it is built.
+ * fields a list. Returns 0; -ENOENT when the command has no such argument; -EINVAL for a
+ * sub-pipeline in brackets, or a list that is none; -ENOMEM. Whether the value makes sense is told
+ * when the pipeline is built.
  */
 ROTA_API int rota_step_set(struct rota_step *step, const char *name, const char *value);
 
-/* Gives a sub-pipeline, an empty one to begin with. Returns as rota_step_set. */
+/*
+ * Gives an argument a sub-pipeline, which is the step's, and empty to begin with. Returns 0;
+ * -ENOENT when the command has no such argument; -EINVAL when that is no pipeline; -ENOMEM.
+ */
 ROTA_API int rota_step_set_pipeline(struct rota_step *step, const char *name,
 	struct rota_pipeline **ret_pipeline);
 
 /* Takes the value away, so that it has its default. Returns 0 or -ENOENT. */
 ROTA_API int rota_step_unset(struct rota_step *step, const char *name);
 
+/* The command's table. */
 ROTA_API const struct rota_command *rota_step_command(const struct rota_step *step);
 
 /*
@@ -151,7 +171,10 @@ ROTA_API int rota_pipeline_build(struct rota_pipeline *pipeline, struct rota_pip
 /* Whether it is, with its sub-pipelines, as it was when it was built. */
 ROTA_API bool rota_pipeline_is_built(const struct rota_pipeline *pipeline);
 
-/* Appends the pipeline as text, which would be parsed to the same. Returns 0, -EMSGSIZE or -ENOMEM. */
+/*
+ * Appends the pipeline as text, which would be parsed to the same. Returns 0, -EMSGSIZE or
+ * -ENOMEM.
+ */
 ROTA_API int rota_pipeline_format(const struct rota_pipeline *pipeline, struct rota_buffer *buffer);
 
 ROTA_END_DECLS

@@ -27,9 +27,9 @@ ROTA_BEGIN_DECLS
 struct rota_registry;
 
 /*
- * Does what the arguments say, with the program's stdin, stdout and stderr. registry NULL: one that
- * has only what is the library's. Returns the exit status: 0; 1 when it failed, 2 for arguments that
- * were wrong, each after a line on stderr.
+ * Does what the arguments say, with the program's stdin, stdout and stderr. registry NULL: one
+ * that has only what is the library's. Returns the exit status: 0; 1 when it failed, 2 for
+ * arguments that were wrong, each after a line on stderr.
  */
 ROTA_API int rota_pipeline_main(int argc, char **argv, const struct rota_registry *registry);
 

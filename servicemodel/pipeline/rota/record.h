@@ -128,7 +128,9 @@ ROTA_API void rota_record_reset(struct rota_record *record);
 ROTA_API int rota_record_set(struct rota_record *record, rota_name name,
 	const struct rota_value *value);
 
-/* The same, with a copy of text or bytes that the record keeps. Also returns as rota_record_store. */
+/*
+ * The same, with a copy of text or bytes that the record keeps. Also returns as rota_record_store.
+ */
 ROTA_API int rota_record_set_copy(struct rota_record *record, rota_name name,
 	const struct rota_value *value);
 
@@ -205,9 +207,9 @@ ROTA_API void rota_batch_reader_begin(struct rota_batch_reader *reader, const vo
 
 /*
  * Reads the next record into one of the same table, which it empties first. Text and bytes point
- * into the batch. Returns 1; 0 at the end; -ROTA_EPACK for bytes that are no batch, fields that are
- * twice in a record, or more of them than ROTA_RECORD_FIELDS_MAX; what rota_names_add returns. After
- * an error the rest of the batch cannot be read, and the record is empty.
+ * into the batch. Returns 1; 0 at the end; -ROTA_EPACK for bytes that are no batch, fields that
+ * are twice in a record, or more of them than ROTA_RECORD_FIELDS_MAX; what rota_names_add returns.
+ * After an error the rest of the batch cannot be read, and the record is empty.
  */
 ROTA_API int rota_batch_reader_next(struct rota_batch_reader *reader, struct rota_record *record);
 
