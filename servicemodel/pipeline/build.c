@@ -15,6 +15,36 @@
 
 static const struct rota__place nowhere = { 0, 0 };
 
+/* How many bytes a character has that is shown as it is; 0: a control, or no UTF-8. */
+static size_t
+character_len(const unsigned char *text)
+{
+	size_t len = text[0] < 0x80 ? 1 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
+
+	if (text[0] < ' ' || text[0] == 0x7f || (text[0] >= 0x80 && text[0] < 0xc2) ||
+		text[0] > 0xf4)
+		return 0;
+	for (size_t i = 1; i < len; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	/* U+0080 to U+009F are controls, too. */
+	return text[0] == 0xc2 && text[1] < 0xa0 ? 0 : len;
+}
+
+/* Errors have names and lines of others in them, and are shown on terminals. */
+static void
+clean(char *text)
+{
+	while (*text != '\0') {
+		size_t len = character_len((const unsigned char *)text);
+
+		if (len == 0)
+			*text = '?';
+		text += len == 0 ? 1 : len;
+	}
+}
+
 int
 rota__pipeline_fail_va(struct rota_pipeline_error *error, int code, struct rota__place place,
 	const char *format, va_list arguments)
@@ -30,6 +60,7 @@ rota__pipeline_fail_va(struct rota_pipeline_error *error, int code, struct rota_
 		len = snprintf(error->text, sizeof error->text, "line %u, column %u: ", place.line,
 			place.column);
 	vsnprintf(error->text + len, sizeof error->text - (size_t)len, format, arguments);
+	clean(error->text);
 	return code;
 }
 

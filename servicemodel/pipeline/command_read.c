@@ -27,6 +27,7 @@
 struct reading {
 	rota_name field;
 	const char *path;
+	const char *shown; /* in errors */
 	size_t longest;
 	int fd;         /* -1: not open */
 	bool is_shared; /* the descriptor is the run's */
@@ -52,6 +53,7 @@ init(struct rota_stage *stage, void *state)
 
 	reading->fd = -1;
 	reading->path = rota_stage_text(stage, "path");
+	reading->shown = strcmp(reading->path, "-") == 0 ? "standard input" : reading->path;
 	reading->longest = (size_t)rota_stage_int(stage, "longest");
 	rota_record_init(&reading->record, rota_stage_names(stage));
 	r = rota_names_add(rota_stage_names(stage), field, strlen(field), &reading->field);
@@ -95,10 +97,10 @@ open_file(struct rota_stage *stage, void *state, struct rota_share *share)
 		return 0;
 	share->fd = sys->open(reading->path, O_RDONLY | O_CLOEXEC);
 	if (share->fd < 0 || sys->fstat(share->fd, &status) < 0)
-		error = rota_stage_fail(stage, -errno, "%.150s cannot be opened: %s", reading->path,
+		error = rota_stage_fail(stage, -errno, "%.150s cannot be opened: %s", reading->shown,
 			strerror(errno));
 	else if (S_ISDIR(status.st_mode))
-		error = rota_stage_fail(stage, -EISDIR, "%.150s is a directory", reading->path);
+		error = rota_stage_fail(stage, -EISDIR, "%.150s is a directory", reading->shown);
 	else if (S_ISREG(status.st_mode))
 		share->size = (uint64_t)status.st_size;
 	if (error < 0 && share->fd >= 0)
@@ -146,7 +148,7 @@ make_room(struct rota_stage *stage, struct reading *reading)
 	if (reading->size >= reading->longest)
 		return rota_stage_fail(stage, -EMSGSIZE,
 			"%.100s: the line at byte %llu is longer than %zu bytes (longest=…)",
-			reading->path, (unsigned long long)(reading->offset - left),
+			reading->shown, (unsigned long long)(reading->offset - left),
 			reading->longest);
 	bytes = rota__realloc(reading->bytes, 2 * reading->size);
 	if (bytes == NULL)
@@ -172,7 +174,7 @@ fill(struct rota_stage *stage, struct reading *reading)
 			: sys->read(reading->fd, place, room);
 	} while (r < 0 && errno == EINTR);
 	if (r < 0)
-		return rota_stage_fail(stage, -errno, "%.150s cannot be read: %s", reading->path,
+		return rota_stage_fail(stage, -errno, "%.150s cannot be read: %s", reading->shown,
 			strerror(errno));
 	reading->has_ended = r == 0;
 	reading->len += (size_t)r;

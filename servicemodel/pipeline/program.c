@@ -17,16 +17,18 @@
 #include <rota/version.h>
 
 #include "allocator.h"
+#include "program_stdio.h"
 #include "sys.h"
 
 #define FAILED 1
 #define MISUSED 2
 
 static const char help[] =
-	"usage: %s run [-d DISPATCHER] [-j N] [--plan] [--progress] [--store STORE] TEXT | -f FILE\n"
+	"usage: %s run [-d DISPATCHER] [-j N] [-p NAME] [--plan] [--progress] [--store STORE] TEXT | -f FILE\n"
 	"       %s list\n"
 	"       %s help COMMAND\n"
 	"       %s status | cleanup --store STORE\n"
+	"       %s --help | --version\n"
 	"\n"
 	"Runs pipelines of commands: read access.log | parse combined | stats count by status | output\n"
 	"\n"
@@ -56,6 +58,7 @@ struct work {
 	struct arguments arguments;
 	struct rota_pipeline_context *context;
 	struct rota_buffer text;
+	bool has_store;    /* that has a name */
 	bool has_progress; /* on stderr's line */
 };
 
@@ -97,9 +100,10 @@ fail_code(const struct work *work, const char *what, int error)
 static int
 flush(const struct work *work)
 {
-	return fflush(stdout) == 0 && !ferror(stdout)
-		? 0
-		: fail(work, "stdout", "it cannot be written");
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	return fail(work, "standard output cannot be written", errno == 0 ? "" : strerror(errno));
 }
 
 /* list and help */
@@ -123,6 +127,8 @@ list(struct work *work)
 	const struct rota_dispatcher *dispatcher;
 	const struct rota_command *command;
 
+	if (work->arguments.rest_count != 0)
+		return misuse(work, "list takes no argument, not \"%s\"", work->arguments.rest[0]);
 	printf("Commands:\n");
 	for (size_t i = 0; (command = rota_registry_command_at(registry, i)) != NULL; i++)
 		print_aliases(command->aliases, command->summary);
@@ -166,7 +172,8 @@ help_command(struct work *work)
 		return misuse(work, "help takes the name of a command");
 	command = rota_registry_command(work->registry, work->arguments.rest[0]);
 	if (command == NULL)
-		return misuse(work, "there is no command \"%s\"", work->arguments.rest[0]);
+		return misuse(work, "there is no command \"%s\", list shows them",
+			work->arguments.rest[0]);
 	printf("%s (%s): %s\n", command->aliases[0], kinds[command->kind],
 		command->summary == NULL ? "" : command->summary);
 	for (size_t i = 0; command->arguments != NULL && command->arguments[i].name != NULL; i++)
@@ -196,6 +203,14 @@ open_store(struct work *work)
 	if (r < 0)
 		return fail_code(work, name, r);
 	rota_pipeline_context_set_store(work->context, store);
+	work->has_store = true;
+	/* What is wrong with it is told with its name, which a run does not know. */
+	r = rota_store_enter(store);
+	if (r == -EUCLEAN)
+		return fail(work, name, "the file is there, and is no database of SQLite's");
+	if (r < 0)
+		return fail_code(work, name, r);
+	rota_store_leave(store);
 	return 0;
 }
 
@@ -225,8 +240,15 @@ static int
 with_runs(struct work *work, bool is_cleanup)
 {
 	struct rota_store *store = rota_pipeline_context_store(work->context);
-	int r = rota_store_enter(store);
+	const char *word = is_cleanup ? "cleanup" : "status";
+	int r;
 
+	if (work->arguments.rest_count != 0)
+		return misuse(work, "%s takes no argument, not \"%s\"", word,
+			work->arguments.rest[0]);
+	if (!work->has_store)
+		return misuse(work, "%s wants --store, or $ROTA_PIPELINE_STORE: which runs?", word);
+	r = rota_store_enter(store);
 	if (r < 0)
 		return fail_code(work, "the store", r);
 	r = is_cleanup ? rota_runs_cleanup(store) : rota_runs_status(store, print_run, NULL);
@@ -270,10 +292,10 @@ read_text(struct work *work)
 {
 	const struct arguments *arguments = &work->arguments;
 
-	if ((arguments->file != NULL) == (arguments->rest_count == 1))
-		return misuse(work, "run takes one text of a pipeline, or -f FILE");
 	if (arguments->rest_count > 1)
 		return misuse(work, "run takes one text: put quotes around the pipeline");
+	if ((arguments->file != NULL) == (arguments->rest_count == 1))
+		return misuse(work, "run takes one text of a pipeline, or -f FILE");
 	if (arguments->file != NULL)
 		return read_file(work);
 	if (rota_buffer_add(&work->text, arguments->rest[0], strlen(arguments->rest[0])) < 0)
@@ -311,20 +333,47 @@ show_plan(struct work *work, const struct rota_run_options *options)
 	return r < 0 ? fail_code(work, "the plan", r) : flush(work);
 }
 
+/* Whether it can be run at all, as far as the arguments have to do with it. */
+static int
+check_run(const struct work *work)
+{
+	const char *name = work->arguments.pipeline;
+	const struct rota_pipeline *pipeline;
+
+	if (rota_registry_dispatcher(work->registry, work->arguments.dispatcher) == NULL)
+		return misuse(work, "there is no dispatcher \"%s\", list shows them",
+			work->arguments.dispatcher);
+	if (name == NULL)
+		name = ROTA_PIPELINE_MAIN;
+	pipeline = rota_pipeline_find(work->context, name);
+	if (pipeline == NULL)
+		return misuse(work, "there is no pipeline \"%s\" in the text", name);
+	if (rota_step_command(rota_pipeline_step(pipeline, 0))->kind != ROTA_COMMAND_GENERATING)
+		return misuse(work,
+			"%s has no records: it should begin with a command that makes them, as read",
+			name);
+	return 0;
+}
+
 static int
 dispatch(struct work *work)
 {
 	struct rota_run_options options = ROTA_RUN_OPTIONS_INIT;
 	struct rota_run_result result;
-	int r;
+	struct sigaction before;
+	int r = check_run(work);
 
+	if (r != 0)
+		return r;
 	options.pipeline = work->arguments.pipeline;
 	options.processes = work->arguments.processes;
 	options.on_progress = work->arguments.is_progress ? show_progress : NULL;
 	options.userdata = work;
 	if (work->arguments.is_plan)
 		return show_plan(work, &options);
+	rota__stdio_hold_sigpipe(&before);
 	r = rota_dispatch(work->context, work->arguments.dispatcher, &options, &result);
+	rota__stdio_release_sigpipe(&before);
 	if (r < 0) {
 		r = fail(work, result.error.text, "");
 	} else {
@@ -413,7 +462,7 @@ take_option(struct work *work, int option)
 		work->arguments.store = optarg;
 		return -1;
 	case HELP:
-		printf(help, name, name, name, name);
+		printf(help, name, name, name, name, name);
 		return flush(work);
 	case VERSION:
 		printf("%s %s\n", name, rota_version());
@@ -421,6 +470,17 @@ take_option(struct work *work, int option)
 	default:
 		return MISUSED;
 	}
+}
+
+/* What getopt_long has not liked of an argument. */
+static int
+refuse_option(const struct work *work, int option, const char *argument)
+{
+	if (option == ':')
+		return misuse(work, "%s wants a value", argument);
+	if (optopt != 0 && argument[1] != '-')
+		return misuse(work, "there is no option -%c", optopt);
+	return misuse(work, "%s is no option, or none that takes a value", argument);
 }
 
 static int
@@ -448,8 +508,16 @@ do_arguments(struct work *work, int argc, char **argv)
 	int option, r = -1;
 
 	optind = 1;
-	while (r < 0 && (option = getopt_long(argc, argv, "d:j:f:p:", options, NULL)) != -1)
-		r = take_option(work, option);
+	opterr = 0;
+	for (;;) {
+		option = getopt_long(argc, argv, ":d:j:f:p:", options, NULL);
+		if (option == -1)
+			break;
+		r = option == '?' || option == ':' ? refuse_option(work, option, argv[optind - 1])
+						   : take_option(work, option);
+		if (r >= 0)
+			break;
+	}
 	if (r >= 0)
 		return r;
 	if (optind == argc)
@@ -467,6 +535,7 @@ rota_pipeline_main(int argc, char **argv, const struct rota_registry *registry)
 	struct rota_registry *own = NULL;
 	int r = 0;
 
+	rota__stdio_fill();
 	work.arguments.program = slash != NULL ? slash + 1 : argc > 0 ? argv[0] : "rota-pipeline";
 	work.text.limit = ROTA_PIPELINE_TEXT + 1;
 	if (registry == NULL)

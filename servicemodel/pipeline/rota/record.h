@@ -187,12 +187,12 @@ ROTA_API void rota_batch_reset(struct rota_batch *batch);
  */
 ROTA_API int rota_batch_add(struct rota_batch *batch, const struct rota_record *record);
 
-/* Reads a batch that anybody may have made. */
+/* Reads a batch that anybody may have made. What is in it is the library's. */
 struct rota_batch_reader {
 	const unsigned char *place;
 	const unsigned char *end;
 	struct rota_names *names;
-	rota_name *of_number; /* the library's */
+	rota_name *of_number;
 	size_t count;
 	size_t room;
 };
