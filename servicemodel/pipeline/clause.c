@@ -26,6 +26,23 @@ is_space(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
+/* And comments, which stand behind a blank. */
+static void
+skip_spaces(struct clause *clause)
+{
+	const char *text = clause->text;
+
+	for (;;) {
+		if (is_space(text[clause->at]))
+			clause->at++;
+		else if (text[clause->at] == '#' && clause->at > 0 &&
+			is_space(text[clause->at - 1]))
+			clause->at += strcspn(text + clause->at, "\n");
+		else
+			return;
+	}
+}
+
 /* What is in braces or quotes is a word whatever it contains. */
 static int
 read_closed(struct clause *clause, char closing)
@@ -48,8 +65,7 @@ rota__clause_next(struct clause *clause)
 	const char *text = clause->text;
 	char c;
 
-	while (is_space(text[clause->at]))
-		clause->at++;
+	skip_spaces(clause);
 	clause->offset = clause->at;
 	clause->word = text + clause->at;
 	clause->len = 0;

@@ -57,6 +57,22 @@ look(const struct lexer *lexer, size_t ahead)
 	return (char)(ahead < lexer->len - lexer->at ? lexer->text[lexer->at + ahead] : '\0');
 }
 
+/* And comments, which stand behind a blank. */
+static void
+skip_spaces(struct lexer *lexer)
+{
+	while (lexer->at < lexer->len) {
+		if (is_space(look(lexer, 0)))
+			lexer->at++;
+		else if (look(lexer, 0) == '#' && lexer->at > 0 &&
+			is_space(lexer->text[lexer->at - 1]))
+			while (lexer->at < lexer->len && look(lexer, 0) != '\n')
+				lexer->at++;
+		else
+			return;
+	}
+}
+
 /* A point is part of it between two digits, a sign only behind e. */
 static int
 read_number(struct lexer *lexer)
@@ -219,8 +235,7 @@ rota__expression_next(struct lexer *lexer)
 	char c;
 	int r;
 
-	while (lexer->at < lexer->len && is_space(look(lexer, 0)))
-		lexer->at++;
+	skip_spaces(lexer);
 	*token = (struct token){ .kind = TOKEN_END, .offset = lexer->at };
 	token->bytes = lexer->text + lexer->at;
 	if (lexer->at == lexer->len)

@@ -190,6 +190,11 @@ rota__lexer_rest(struct rota__lexer *lexer)
 
 		if (byte == '|' || byte == ']' || byte == ';')
 			return token;
+		/* A comment stands behind a blank, so that it is not a part of something. */
+		if (byte == '#' && lexer->at > 0 && is_space(lexer->text[lexer->at - 1])) {
+			skip_spaces(lexer);
+			continue;
+		}
 		inner.offset = lexer->at;
 		inner.kind = ROTA__TOKEN_WORD;
 		if (byte == '"' || byte == '\'' || byte == '{')

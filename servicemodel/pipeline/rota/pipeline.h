@@ -10,7 +10,8 @@
  * [ ] { } ; , =), "a text" with \" \\ \n \r \t \x41 in it, 'a text' without these, {a field} of
  * the record that the pipeline was begun with, or [ a pipeline ]. Fields in a list have commas or
  * spaces between them. Some commands have a language of their own for what follows their name, in
- * which only | ] ; and quotes mean what they do here. # begins a comment.
+ * which only | ] ; and quotes mean what they do here. # at the
+ * beginning or behind a blank begins a comment.
  *
  * A text may have several pipelines, with ; between them, and a name before all but one, which is
  * called main: a sub-pipeline is one in brackets, or the name of another.
