@@ -127,9 +127,8 @@ rota__run_generate(struct rota__chain *chain)
 	return r;
 }
 
-/* What a stage has said, unless there is an error already. */
-static void
-take_error(struct rota_run *run, int r)
+void
+rota__run_take_error(struct rota_run *run, int r)
 {
 	if (r < 0 && run->execution.error.code != 0 && run->result->error.code == 0)
 		run->result->error = run->execution.error;
@@ -144,7 +143,7 @@ rota_run_here(struct rota_run *run)
 	run->execution.on_progress = run->options.on_progress == NULL ? NULL : tell_progress;
 	r = rota__chain_new(&run->execution, run->pipeline, 0, run->pipeline->count, &chain);
 	if (r < 0) {
-		take_error(run, r);
+		rota__run_take_error(run, r);
 		return r;
 	}
 	chain->initial = rota_pipeline_context_initial(run->context);
@@ -156,7 +155,7 @@ rota_run_here(struct rota_run *run)
 	if (r == 0)
 		r = rota__chain_finish(chain);
 	rota__chain_free(chain);
-	take_error(run, r);
+	rota__run_take_error(run, r);
 	return r;
 }
 
