@@ -82,7 +82,8 @@ dispatchers__give_the_same_results(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
-			for (unsigned processes = 0; processes < 5; processes += 2)
+			/* The first two have one process, whatever they are told. */
+			for (unsigned processes = 0; processes < (k < 2 ? 1 : 5); processes += 2)
 				expect(all[k], processes, texts[i][0], texts[i][1]);
 		}
 	}
