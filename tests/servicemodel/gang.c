@@ -160,7 +160,8 @@ gang_init(struct gang *gang)
 	gang->options = (struct rota_pool_options)ROTA_POOL_OPTIONS_INIT;
 	gang->options.first_backoff = ROTA_MILLISECOND;
 	gang->options.most_backoff = 4 * ROTA_MILLISECOND;
-	gang->options.kill_grace = 20 * ROTA_MILLISECOND;
+	/* Enough for those that SIGTERM ends, also on a busy machine. */
+	gang->options.kill_grace = 200 * ROTA_MILLISECOND;
 }
 
 static void

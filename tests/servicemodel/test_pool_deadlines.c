@@ -23,8 +23,6 @@ deadline__passed__ends_the_group(void **state)
 	struct gang gang;
 
 	gang_init(&gang);
-	/* Enough for those that SIGTERM ends, also on a busy machine. */
-	gang.options.kill_grace = 200 * ROTA_MILLISECOND;
 	gang_open(ctx, &gang, 1);
 	for (int i = 0; i < 4; i++) {
 		uint64_t id = gang_submit_with(&gang, texts[i], &options);
