@@ -180,8 +180,11 @@ on_done(struct rota_gather *gather, const struct rota_gather_summary *summary, v
 int
 query_try(struct rota_gather *gather, struct query *query, const char *topic, rota_time ttl)
 {
+	const char *text = query->text != NULL ? query->text : "?";
+
 	query->gather = gather;
-	return rota_gather_request(gather, topic, "?", 1, ttl, on_done, query, &query->id);
+	return rota_gather_request(gather, topic, text, strlen(text), ttl, on_done, query,
+		&query->id);
 }
 
 void

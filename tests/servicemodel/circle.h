@@ -62,6 +62,7 @@ struct ear {
 struct query {
 	struct rota_gather *gather;
 	query_act_fn *act; /* in on_done, last */
+	const char *text;  /* that is asked; NULL: "?" */
 	void *userdata;
 
 	/* What happened: */

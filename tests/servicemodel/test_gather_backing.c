@@ -182,6 +182,14 @@ answer__that_there_is_no_room_for__has_failed(void **state)
 	backed_close(&backed);
 }
 
+/* Its worker is at it until the end, however late a turn comes. */
+static void
+make_long_query(struct backed *backed, struct query *query)
+{
+	*query = (struct query){ .text = "pause" };
+	assert_int_equal(query_try(backed->gather, query, "work", 10 * SECONDS), 0);
+}
+
 static void
 ends__in_any_order__leave_nothing(void **state)
 {
@@ -193,8 +201,8 @@ ends__in_any_order__leave_nothing(void **state)
 		struct query query;
 
 		backed_open(&backed, state, 1);
-		query_make(backed.gather, &other, "work", 10 * SECONDS);
-		query_make(backed.gather, &query, "work", 10 * SECONDS);
+		make_long_query(&backed, &other);
+		make_long_query(&backed, &query);
 		circle_spin(backed.ctx);
 		switch (order) {
 		case 0:

@@ -204,9 +204,10 @@ stop__last_place_given_up__fills_one_that_was_left_empty(void **state)
 	assert_int_equal(kill(seen[0].pid, SIGKILL), 0);
 	gang_wait(ctx, &gang, 1);
 	assert_int_equal(gang.ends[ROTA_POOL_DONE], 1);
+	gang_close(ctx, &gang);
+	/* Before, one that begins could make it anew. */
 	(void)unlink(scratch_path("init"));
 	(void)unlink(scratch_path("task"));
-	gang_close(ctx, &gang);
 }
 
 static void
