@@ -51,24 +51,38 @@ struct run_wait {
 	struct rota__pool_run run;
 };
 
+/* Whether results that wait have all the room, while nobody takes them who waits for this. */
+static bool
+is_stuck(const struct rota_pool *pool, bool was_refused)
+{
+	if (rota__list_is_empty(&pool->results) || !rota__list_is_empty(&pool->order) ||
+		pool->counts.running > 0)
+		return false;
+	return pool->kept >= pool->options.most_bytes || (was_refused && pool->counts.queued == 0);
+}
+
 /* Submits what there is room for. Whether all is over, or cannot be. */
 static bool
 has_run(struct rota_context *ctx, void *userdata)
 {
 	struct run_wait *wait = userdata;
 	struct rota__pool_run *run = &wait->run;
+	bool was_refused = false;
 
 	(void)ctx;
-	while (!wait->pool->is_freed && run->error == 0 && run->submitted < run->n) {
+	while (!was_refused && !wait->pool->is_freed && run->error == 0 &&
+		run->submitted < run->n) {
 		int r = rota__pool_submit_for(wait->pool, run, run->submitted);
 
-		if (r == -ROTA_EFULL)
-			break;
-		if (r < 0)
-			run->error = r;
-		else
+		was_refused = r == -ROTA_EFULL;
+		if (r >= 0)
 			run->submitted++;
+		else if (!was_refused)
+			run->error = r;
 	}
+	if (!wait->pool->is_freed && run->error == 0 && run->ended < run->n &&
+		is_stuck(wait->pool, was_refused))
+		run->error = -ROTA_EFULL;
 	return run->error != 0 || run->ended == run->n || wait->pool->is_freed;
 }
 

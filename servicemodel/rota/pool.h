@@ -283,8 +283,9 @@ struct rota_pool_task {
 /*
  * Submits tasks as there is room for them, and blocks until all n have ended: each has its result
  * then, also when there is on_result, which hears of others only. Returns 0; the error of the first
- * that could not be submitted; or an error of rota_wait. After a failure those that have not ended
- * are cancelled, and their result is NULL.
+ * that could not be submitted; -ROTA_EFULL when results that wait for rota_pool_next leave no room;
+ * or an error of rota_wait. After a failure those that have not ended are cancelled, and their
+ * result is NULL.
  */
 ROTA_API int rota_pool_run(struct rota_pool *pool, struct rota_pool_task *tasks, size_t n);
 

@@ -253,6 +253,38 @@ results__in_order_behind_a_head_that_dies__are_bounded_and_come(void **state)
 	gang_close(ctx, &gang);
 }
 
+/* Who blocks in a run takes no results of others: it would wait for ever. */
+static void
+run__without_room_that_only_others_results_have__is_refused(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct rota_pool_task task = { "echo x", 6, NULL, NULL };
+	struct rota_pool_result *result;
+
+	for (int by_count = 0; by_count < 2; by_count++) {
+		struct gang gang;
+
+		gang_init(&gang);
+		if (by_count)
+			gang.options.most_tasks = 3;
+		else
+			gang.options.most_bytes = 2000;
+		gang_open_taking(ctx, &gang, 1);
+		for (int i = 0; i < 3; i++)
+			gang_submit(&gang, "big 1000");
+		assert_int_equal(rota_pool_run(gang.pool, &task, 1), -ROTA_EFULL);
+		assert_null(task.result);
+		for (int i = 0; i < 3; i++) {
+			assert_int_equal(rota_pool_next(gang.pool, ROTA_SECOND, &result), 0);
+			assert_int_equal(result->len, 1000);
+			rota_pool_result_free(result);
+		}
+		assert_int_equal(rota_pool_run(gang.pool, &task, 1), 0);
+		rota_pool_result_free(task.result);
+		gang_close(ctx, &gang);
+	}
+}
+
 /* "several tasks a packet", and several results. */
 static void
 credit__of_many__tasks_and_results_share_packets(void **state)
@@ -411,6 +443,7 @@ main(void)
 		gang_test(deadline__of_one_with_processes__asks_the_group_then_kills_it),
 		gang_test(broadcast__to_a_place_whose_process_died__is_done_by_the_next),
 		gang_test(results__in_order_behind_a_head_that_dies__are_bounded_and_come),
+		gang_test(run__without_room_that_only_others_results_have__is_refused),
 		gang_test(credit__of_many__tasks_and_results_share_packets),
 		gang_test(group__of_the_master_terminated__ends_no_worker),
 		gang_test(worker__written_by_the_description__works),
