@@ -3,7 +3,7 @@
  * What a pool and its workers tell each other: records, one or several in a packet
  * (packet.h), each a head and a body, which is filled up to 8 bytes. All numbers are the machine's
  * own, for both are on it. A record that is larger than a packet is alone in one that is a memfd.
- * rota_pool(3) describes it for others.
+ * rota_worker(3) describes it for others.
  */
 #ifndef ROTA_PRIVATE_POOL_WIRE_H
 #define ROTA_PRIVATE_POOL_WIRE_H

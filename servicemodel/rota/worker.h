@@ -118,7 +118,7 @@ ROTA_API int rota_worker_task_fail(struct rota_worker_task *task, int error, con
  * ROTA_WORKER_LOST; or -ENOTCONN when no pool has started the program, which then may be the master
  * itself. argc and argv are main's. Kinds have ops here.
  *
- * What such a program and the pool tell each other is described in rota_pool(3), for workers in
+ * What such a program and the pool tell each other is described in rota_worker(3), for workers in
  * other languages.
  */
 ROTA_API int rota_worker_main(int argc, char **argv, const struct rota_worker_kind *const *kinds);
