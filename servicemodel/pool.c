@@ -170,6 +170,7 @@ rota_pool_new(struct rota_context *ctx, const struct rota_pool_options *options,
 	static const struct rota_pool_handlers none = { NULL, NULL, NULL };
 	const struct rota_pool_options defaults = ROTA_POOL_OPTIONS_INIT;
 	struct rota__respawn_rules rules;
+	size_t packet_limit;
 	struct rota_pool *pool;
 	int r;
 
@@ -196,8 +197,11 @@ rota_pool_new(struct rota_context *ctx, const struct rota_pool_options *options,
 	rota__keeper_init(&pool->keeper, ctx, &rules, options->steady);
 	rota__follow(ctx, &pool->follower, &follower_ops);
 	pool->scratch = rota__malloc(ROTA__PACKET_MOST);
-	r = rota__packet_receiver_init(&pool->receiver, pool->sys, -1,
-		options->result_limit + sizeof(struct rota__pool_head) + 8);
+	/* Short replies gather in a packet, and there are notes and texts. */
+	packet_limit = options->result_limit + sizeof(struct rota__pool_head) + 8;
+	if (packet_limit < ROTA__PACKET_MOST)
+		packet_limit = ROTA__PACKET_MOST;
+	r = rota__packet_receiver_init(&pool->receiver, pool->sys, -1, packet_limit);
 	if (r >= 0 && pool->scratch == NULL)
 		r = -ENOMEM;
 	if (r >= 0)

@@ -33,6 +33,26 @@ is_tried_again(const struct rota__pool_task *task)
 		task->result.attempts < task->attempts && task->pool->stage <= ROTA_POOL_FINISHES;
 }
 
+/* One that could not be had: the reply of the first one, for nothing else is as large. */
+static int
+lose_reply(struct rota__pool_worker *worker, int error)
+{
+	struct rota__pool_task *task = rota__pool_at(worker);
+	const struct rota_pool_result result = {
+		.end = ROTA_POOL_FAILED,
+		.error = error,
+		.text = error == -EMSGSIZE
+			? "its reply is too long"
+			: "its reply was lost, for want of memory or descriptors",
+	};
+
+	if (task == NULL)
+		return -EBADMSG;
+	pop_first(worker);
+	rota__pool_end_task(task, &result);
+	return 0;
+}
+
 static int
 take_reply(struct rota__pool_worker *worker, const struct rota__pool_record *record,
 	struct rota__packet *packet)
@@ -44,9 +64,10 @@ take_reply(struct rota__pool_worker *worker, const struct rota__pool_record *rec
 		.len = record->head.size,
 	};
 
-	if (task == NULL || task->result.id != record->head.id ||
-		record->head.size > worker->pool->options.result_limit)
+	if (task == NULL || task->result.id != record->head.id)
 		return -EBADMSG;
+	if (record->head.size > worker->pool->options.result_limit)
+		return lose_reply(worker, -EMSGSIZE);
 	pop_first(worker);
 	rota__pool_end_task(task, &result);
 	if (packet != NULL && packet->mapped != NULL)
@@ -159,26 +180,6 @@ take_packet(struct rota__pool_worker *worker, struct rota__packet *packet)
 				return taken;
 		}
 	}
-	return 0;
-}
-
-/* One that could not be had: the reply of the first one, for nothing else is as large. */
-static int
-lose_reply(struct rota__pool_worker *worker, int error)
-{
-	struct rota__pool_task *task = rota__pool_at(worker);
-	const struct rota_pool_result result = {
-		.end = ROTA_POOL_FAILED,
-		.error = error,
-		.text = error == -EMSGSIZE
-			? "its reply is too long"
-			: "its reply was lost, for want of memory or descriptors",
-	};
-
-	if (task == NULL)
-		return -EBADMSG;
-	pop_first(worker);
-	rota__pool_end_task(task, &result);
 	return 0;
 }
 

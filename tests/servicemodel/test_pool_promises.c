@@ -285,6 +285,39 @@ run__without_room_that_only_others_results_have__is_refused(void **state)
 	}
 }
 
+/* "result_limit: the longest reply", and nothing but that. */
+static void
+reply__longer_than_the_limit__fails_its_task_alone(void **state)
+{
+	static const unsigned credits[] = { 1, 32 };
+	struct rota_context *ctx = context_of(state);
+	char text[GANG_TEXT];
+
+	snprintf(text, sizeof text, "fail %0110d", 0);
+	for (int i = 0; i < 2; i++) {
+		struct gang gang;
+
+		gang_init(&gang);
+		gang.options.credit = credits[i];
+		gang.options.result_limit = 5;
+		gang_open(ctx, &gang, 1);
+		for (int k = 0; k < 60; k++)
+			gang_submit(&gang, k % 3 == 0 ? "echo short" : "big 6");
+		for (int k = 0; k < 10; k++)
+			gang_submit(&gang, "progress 3");
+		gang_submit(&gang, text);
+		gang_wait(ctx, &gang, 71);
+		for (uint64_t id = 1; id <= 60; id++)
+			assert_int_equal(gang_result(&gang, id)->result.error,
+				id % 3 == 1 ? 0 : -EMSGSIZE);
+		assert_int_equal(gang.ends[ROTA_POOL_DONE], 30);
+		assert_string_equal(gang_result(&gang, 71)->text, text + 5);
+		assert_int_equal(gang.progress, 30);
+		assert_int_equal(gang.deaths, 0);
+		gang_close(ctx, &gang);
+	}
+}
+
 /* "several tasks a packet", and several results. */
 static void
 credit__of_many__tasks_and_results_share_packets(void **state)
@@ -392,6 +425,8 @@ static const char program[] =
 	"        if word == 1:\n"
 	"            name, arguments = body[:b], body[b:]\n"
 	"            tell(3)\n"
+	"        elif body == b'long':\n"
+	"            tell(4, number, 0, 0, b'x' * 60)\n"
 	"        elif body == b'fail':\n"
 	"            tell(5, number, 22, 0, b'not that')\n"
 	"        else:\n"
@@ -414,6 +449,7 @@ worker__written_by_the_description__works(void **state)
 		skip();
 	gang_init(&gang);
 	gang.options.credit = 8;
+	gang.options.result_limit = 40;
 	gang_start(ctx, &gang, 0);
 	gang_add(&gang, &python_kind, "mine");
 	told = gang_do(ctx, &gang, "hello");
@@ -425,9 +461,11 @@ worker__written_by_the_description__works(void **state)
 	told = gang_do(ctx, &gang, "fail");
 	assert_int_equal(told->result.error, -EINVAL);
 	assert_string_equal(told->text, "not that");
+	/* Who does not keep to the limit has failed. */
+	assert_int_equal(gang_do(ctx, &gang, "long")->result.error, -EMSGSIZE);
 	for (int i = 0; i < 40; i++)
 		gang_submit(&gang, "again");
-	gang_wait(ctx, &gang, 42);
+	gang_wait(ctx, &gang, 43);
 	assert_int_equal(gang.ends[ROTA_POOL_DONE], 41);
 	gang_close(ctx, &gang);
 	assert_int_equal(gang.deaths, 1);
@@ -444,6 +482,7 @@ main(void)
 		gang_test(broadcast__to_a_place_whose_process_died__is_done_by_the_next),
 		gang_test(results__in_order_behind_a_head_that_dies__are_bounded_and_come),
 		gang_test(run__without_room_that_only_others_results_have__is_refused),
+		gang_test(reply__longer_than_the_limit__fails_its_task_alone),
 		gang_test(credit__of_many__tasks_and_results_share_packets),
 		gang_test(group__of_the_master_terminated__ends_no_worker),
 		gang_test(worker__written_by_the_description__works),
