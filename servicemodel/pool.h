@@ -161,11 +161,12 @@ struct rota_pool {
 
 	struct rota__pool_task *buckets[ROTA__POOL_BUCKETS];
 	uint64_t last_id;
-	size_t pinned;          /* tasks that are queued for one worker only */
-	size_t live;            /* tasks whose results were not given to the program */
-	size_t kept;            /* bytes of results that wait */
-	struct rota_link ended; /* to be told */
-	struct rota_link order; /* all, by number, when results come in order */
+	size_t pinned;                   /* tasks that are queued for one worker only */
+	size_t live;                     /* tasks whose results were not given to the program */
+	size_t kept;                     /* bytes of results that wait */
+	struct rota_link ended;          /* to be told */
+	struct rota__pool_task *telling; /* that monitors are told of, before the program is */
+	struct rota_link order;          /* all, by number, when results come in order */
 	struct rota_link results;
 	struct rota_link spares;
 	size_t spares_count;

@@ -159,15 +159,34 @@ leave(struct rota__pool_task *task)
 }
 
 static bool
-give_to_handler(struct rota__pool_task *task)
+is_handled(const struct rota__pool_task *task)
+{
+	return task->run == NULL && !task->is_unwanted && task->pool->handlers->on_result != NULL;
+}
+
+/* The task stays where it is. False when the pool was freed. */
+static bool
+call_handler(struct rota__pool_task *task)
 {
 	struct rota_pool *pool = task->pool;
 
 	leave(task);
 	rota__pool_hold(pool);
 	pool->handlers->on_result(pool, &task->result, pool->userdata);
-	rota__pool_free_task(task);
 	return rota__pool_let_go(pool);
+}
+
+static bool
+give_to_handler(struct rota__pool_task *task)
+{
+	struct rota_pool *pool = task->pool;
+	bool is_there;
+
+	rota__pool_hold(pool);
+	is_there = call_handler(task);
+	rota__pool_free_task(task);
+	(void)rota__pool_let_go(pool);
+	return is_there;
 }
 
 static void
@@ -185,13 +204,14 @@ static bool
 deliver(struct rota__pool_task *task)
 {
 	struct rota_pool *pool = task->pool;
-	bool is_handled = task->run == NULL && pool->handlers->on_result != NULL;
 	bool is_there;
 
-	if (!is_handled && !task->is_unwanted)
+	if (!is_handled(task) && !task->is_unwanted)
 		rota__pool_keep_result(task);
 	rota__pool_hold(pool);
+	pool->telling = task;
 	is_there = rota__pool_tell_result(pool, &task->result);
+	pool->telling = NULL;
 	if (!is_there)
 		rota__pool_free_task(task);
 	if (!rota__pool_let_go(pool) || !is_there)
@@ -201,7 +221,7 @@ deliver(struct rota__pool_task *task)
 		rota__pool_free_task(task);
 		return true;
 	}
-	if (is_handled)
+	if (is_handled(task))
 		return give_to_handler(task);
 	if (task->run != NULL) {
 		give_to_run(task);
@@ -247,9 +267,13 @@ keep_the_rest(struct rota_pool *pool)
 bool
 rota__pool_tell_ended(struct rota_pool *pool)
 {
-	struct rota__pool_task *task = next_ended(pool);
+	struct rota__pool_task *task = pool->telling;
 
-	for (; task != NULL; task = next_ended(pool))
+	/* A monitor frees the pool: before the others, the program gets what that was told of. */
+	pool->telling = NULL;
+	if (task != NULL && is_handled(task) && !call_handler(task))
+		return false;
+	for (task = next_ended(pool); task != NULL; task = next_ended(pool))
 		if (!deliver(task))
 			return false;
 	keep_the_rest(pool);
