@@ -260,18 +260,16 @@ perform(struct rota_context *ctx, struct play *play, unsigned credit, bool in_or
 }
 
 static void
-perform_each(struct rota_context *ctx, play_act_fn *act)
+perform_each(struct rota_context *ctx, play_act_fn *act, unsigned credit, bool in_order)
 {
 	if (!has_pidfd())
 		skip();
-	for (int way = 0; way < 4; way++) {
-		for (enum moment moment = 0; moment < MOMENTS; moment++) {
-			struct play play = { .moment = moment, .act = act };
+	for (enum moment moment = 0; moment < MOMENTS; moment++) {
+		struct play play = { .moment = moment, .act = act };
 
-			perform(ctx, &play, way % 2 == 0 ? 1 : 8, way / 2 == 1);
-			if (play.told[moment] == 0)
-				fail_msg("moment %d did not come", (int)moment);
-		}
+		perform(ctx, &play, credit, in_order);
+		if (play.told[moment] == 0)
+			fail_msg("moment %d did not come", (int)moment);
 	}
 }
 
@@ -287,7 +285,8 @@ free_pool(struct play *play)
 static void
 handlers__each__may_free_the_pool(void **state)
 {
-	perform_each(context_of(state), free_pool);
+	perform_each(context_of(state), free_pool, 1, false);
+	perform_each(context_of(state), free_pool, 8, true);
 }
 
 /* Then nobody is told of the stop, but by the moment itself. */
@@ -329,7 +328,7 @@ change_monitors(struct play *play)
 static void
 handlers__each__may_change_monitors(void **state)
 {
-	perform_each(context_of(state), change_monitors);
+	perform_each(context_of(state), change_monitors, 1, false);
 }
 
 static void
