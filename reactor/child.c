@@ -10,8 +10,11 @@
 
 #include "context.h"
 
-/* Kills those whom the process leaves behind, if it has ended. */
-static void
+/*
+ * Kills those whom the process leaves behind, if it has ended. Otherwise it must not be waited for
+ * now: the pidfd tells of one that is traced before its parent can, and it might be in between.
+ */
+static bool
 kill_group(const struct rota_context *ctx, pid_t pid)
 {
 	siginfo_t info = { .si_pid = 0 };
@@ -22,6 +25,7 @@ kill_group(const struct rota_context *ctx, pid_t pid)
 	while (r < 0 && errno == EINTR);
 	if (r == 0 && info.si_pid == pid)
 		(void)ctx->sys->kill(-pid, SIGKILL);
+	return r < 0 || info.si_pid == pid;
 }
 
 static int
@@ -31,8 +35,8 @@ on_ended(struct rota_context *ctx, struct rota_target *target, unsigned events)
 	struct rota_child_end end = { .pid = child->pid };
 	pid_t r;
 
-	if (child->leads_group)
-		kill_group(ctx, child->pid);
+	if (child->leads_group && !kill_group(ctx, child->pid) && (events & ROTA_LOST) == 0)
+		return 0;
 	do
 		r = ctx->sys->wait4(child->pid, &end.status, WNOHANG, &end.usage);
 	while (r < 0 && errno == EINTR);

@@ -6,11 +6,13 @@
 #include <rota/child.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "context.h"
 #include "faulty_sys.h"
 #include "fixture.h"
 #include "pidfd.h"
@@ -181,6 +183,60 @@ children__end_all_at_once__are_told_once_each(void **state)
 	close_pair(pipe_ends);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 	assert_int_equal(errno, ECHILD);
+}
+
+static int looks;
+
+/* Sees nothing at first, as a parent whose child's tracer has not looked yet. */
+static int
+late_waitid(idtype_t type, id_t id, siginfo_t *info, int options)
+{
+	if (looks++ > 0)
+		return rota__sys.waitid(type, id, info, options);
+	info->si_pid = 0;
+	return 0;
+}
+
+static void lead_group(void) __attribute__((noreturn));
+
+static void
+lead_group(void)
+{
+	(void)setpgid(0, 0);
+	if (fork() == 0) {
+		alarm(20);
+		pause();
+	}
+	exit_child(0);
+}
+
+/* Whom it leaves behind nobody can find once it was waited for. */
+static void
+child__with_a_group_seen_late__takes_it_along(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct rota_child child = ROTA_CHILD_INIT;
+	struct rota_sys_ops late = faulty_sys_ops;
+	struct pollfd polled = { .events = POLLIN };
+	int pipe_ends[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(pipe_ends), 0);
+	late.waitid = late_waitid;
+	looks = 0;
+	pid = fork();
+	if (pid == 0)
+		lead_group();
+	close(pipe_ends[1]);
+	ctx->sys = &late;
+	assert_int_equal(rota_child_start_group(ctx, &child, pid, on_end, &last), 0);
+	await_ends(ctx, 1);
+	ctx->sys = &faulty_sys_ops;
+	/* Its end of the pipe is closed with it. */
+	polled.fd = pipe_ends[0];
+	assert_int_equal(poll(&polled, 1, 5000), 1);
+	close(pipe_ends[0]);
+	assert_int_equal(looks, 2);
 }
 
 static void
@@ -419,6 +475,7 @@ main(void)
 		child_test(child__killed__is_told_with_its_signal),
 		child_test(child__has_ended_before__is_told_in_the_next_turn),
 		child_test(children__end_all_at_once__are_told_once_each),
+		child_test(child__with_a_group_seen_late__takes_it_along),
 		child_test(child__stopped__is_not_told_and_not_reaped),
 		child_test(child__reaped_by_somebody_else__is_told_with_an_error),
 		child_test(children__of_others__are_not_reaped),
