@@ -172,6 +172,29 @@ place__without_a_process__has_no_pid(void **state)
 	gang_close(ctx, &gang);
 }
 
+/* "results before it count" */
+static void
+garbage__behind_results__costs_the_task_that_it_came_in(void **state)
+{
+	struct rota_context *ctx = context_of(state);
+	struct gang gang;
+
+	gang_init(&gang);
+	gang.options.credit = 8;
+	gang_open(ctx, &gang, 1);
+	gang_submit(&gang, "echo x");
+	gang_submit(&gang, "echo x");
+	gang_submit(&gang, "garbage 0");
+	gang_submit(&gang, "echo x");
+	gang_wait(ctx, &gang, 4);
+	for (uint64_t id = 1; id <= 4; id++) {
+		assert_int_equal(gang_result(&gang, id)->result.end,
+			id == 3 ? ROTA_POOL_KILLED : ROTA_POOL_DONE);
+		assert_int_equal(gang_result(&gang, id)->result.attempts, 1);
+	}
+	gang_close(ctx, &gang);
+}
+
 /* Stopping */
 
 /* A place that nobody needed is needed again: the other one is given up. */
@@ -280,6 +303,7 @@ main(void)
 		gang_test(deadline__of_one_that_was_done__costs_not_the_next),
 		gang_test(cancel__of_one_behind_gathered_results__ends_it),
 		gang_test(deadline__of_one_that_left_its_group__ends_it),
+		gang_test(garbage__behind_results__costs_the_task_that_it_came_in),
 		gang_test(place__without_a_process__has_no_pid),
 		gang_test(stop__last_place_given_up__fills_one_that_was_left_empty),
 		gang_test(stop__report__counts_all_that_was_cancelled),
