@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <rota/errors.h>
@@ -139,6 +141,54 @@ a_dispatcher__of_a_name_that_is_there__takes_it(void **state)
 	assert_int_equal(result.kept_count, 3);
 	rota_run_result_fini(&result);
 	plumbing_close(&plumbing);
+}
+
+/* In a process of its own, which has the store's file to open for itself. */
+static int
+run_forked(struct rota_run *run)
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	if (pid == 0) {
+		struct rota_store *store = rota_pipeline_context_store(rota_run_context(run));
+
+		rota_run_forked(run);
+		_exit(rota_store_put(store, "mine", "x", 1) < 0 || rota_run_here(run) < 0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+		return rota_run_fail(run, -EIO, "it has ended with %d", status);
+	return 0;
+}
+
+static void
+a_dispatcher__that_forks__uses_the_store(void **state)
+{
+	static const char *const aliases[] = { "forking", NULL };
+	const struct rota_dispatcher forking = {
+		.size = sizeof forking, .aliases = aliases, .dispatch = run_forked
+	};
+	struct rota_buffer buffer = ROTA_BUFFER_INIT;
+	char name[] = "/tmp/rota-own.XXXXXX", where[40];
+	struct rota_run_result result;
+	struct plumbing plumbing;
+	struct rota_store *store;
+
+	(void)state;
+	close(mkstemp(name));
+	snprintf(where, sizeof where, "sqlite:%s", name);
+	plumbing_open(&plumbing);
+	assert_int_equal(rota_registry_add_dispatcher(plumbing.registry, &forking), 0);
+	plumbing_parse(&plumbing, "numbers 3");
+	assert_int_equal(rota_store_open(plumbing.registry, where, &store), 0);
+	rota_pipeline_context_set_store(plumbing.context, store);
+	assert_int_equal(run_by(&plumbing, "forking", &result), 0);
+	assert_int_equal(rota_store_enter(store), 0);
+	assert_int_equal(rota_store_get(store, "mine", &buffer), 0);
+	rota_store_leave(store);
+	rota_buffer_fini(&buffer);
+	plumbing_close(&plumbing);
+	assert_int_equal(unlink(name), 0);
 }
 
 /* Dispatchers that fail in one way each */
@@ -387,6 +437,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		fixture_test(a_dispatcher__of_ones_own__runs_pipelines),
 		fixture_test(a_dispatcher__of_a_name_that_is_there__takes_it),
+		fixture_test(a_dispatcher__that_forks__uses_the_store),
 		fixture_test(a_dispatcher__that_fails__is_told),
 		fixture_test(tables__that_make_no_sense__are_refused),
 		fixture_test(a_store__of_ones_own__is_entered_and_left_around_runs),
