@@ -24,7 +24,7 @@ void expect_nobody(void);
 void live_without_allocations(life_fn *life);
 /* With the at-th of these calls failing; whether there were so many. */
 bool live_without(life_fn *life, enum faulty_call call, uint64_t at, bool for_ever);
-/* With each of these calls failing once, of each kind so many at the most, and there must be one. */
+/* With each of these calls failing once; of a kind so many at the most, and there must be one. */
 void live_without_each(life_fn *life, const enum faulty_call *calls, size_t count, uint64_t most);
 
 #endif
