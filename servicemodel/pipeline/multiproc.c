@@ -225,7 +225,6 @@ dispatch(struct rota_run *run)
 		return r;
 	r = open_share(crew);
 	if (r < 0) {
-		rota__run_take_error(run, r);
 		free_crew(crew);
 		return r;
 	}

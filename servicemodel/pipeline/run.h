@@ -48,8 +48,6 @@ void rota__run_take_error(struct rota_run *run, int r);
 void rota__run_progress(struct rota_run *run, const char *command, uint64_t done, uint64_t total);
 /* The chain's initial record goes in as a copy, as commands may change it. */
 int rota__run_generate(struct rota__chain *chain);
-/* If r is negative: the result's error is what a stage said, unless there is one already. */
-void rota__run_take_error(struct rota_run *run, int r);
 /* Runs it, registered in the store, which it enters. */
 int rota__run_registered(struct rota_run *run, int (*dispatch)(struct rota_run *run));
 /* A monotonic clock, for who has no context. */
