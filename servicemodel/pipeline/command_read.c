@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * read: the lines of a file. One of several processes has the lines that begin in its part of the
- * bytes, so that each line is read by one, whatever the file ends with. They share a descriptor, so
- * they read the same file, and it has the length that it had when that was opened, whoever appends to
- * it or puts another in its place. What is no regular file is read by the first process alone, to its
- * end.
+ * bytes, so that each line is read by one, whatever the file ends with. They share a descriptor,
+ * so they read the same file, and it has the length that it had when that was opened, whoever
+ * appends to it or puts another in its place. What is no regular file is read by the first process
+ * alone, to its end.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -97,8 +97,8 @@ open_file(struct rota_stage *stage, void *state, struct rota_share *share)
 		return 0;
 	share->fd = sys->open(reading->path, O_RDONLY | O_CLOEXEC);
 	if (share->fd < 0 || sys->fstat(share->fd, &status) < 0)
-		error = rota_stage_fail(stage, -errno, "%.150s cannot be opened: %s", reading->shown,
-			strerror(errno));
+		error = rota_stage_fail(stage, -errno, "%.150s cannot be opened: %s",
+			reading->shown, strerror(errno));
 	else if (S_ISDIR(status.st_mode))
 		error = rota_stage_fail(stage, -EISDIR, "%.150s is a directory", reading->shown);
 	else if (S_ISREG(status.st_mode))

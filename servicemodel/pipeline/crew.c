@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The processes of multiproc, as the one that started them hears of them. Whatever happens, each ends
- * in one way that is known: it said that it is done, it said what is wrong, or it died; what it said
- * is read to its end before it is judged. The first that fails ends all others, and the run.
+ * The processes of multiproc, as the one that started them hears of them. Whatever happens, each
+ * ends in one way that is known: it said that it is done, it said what is wrong, or it died; what
+ * it said is read to its end before it is judged. The first that fails ends all others, and the
+ * run.
  */
 #include <errno.h>
 #include <signal.h>

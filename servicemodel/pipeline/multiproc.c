@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The dispatcher that runs a pipeline in several processes: what they share and how they are joined,
- * starting them, and the end. crew.c knows what becomes of each.
+ * The dispatcher that runs a pipeline in several processes: what they share and how they are
+ * joined, starting them, and the end. crew.c knows what becomes of each.
  */
 #include <errno.h>
 #include <fcntl.h>

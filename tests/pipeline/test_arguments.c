@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is said of arguments that are wrong: of each command and each argument, with line and column of
- * what is wrong, and what was expected in its place.
+ * What is said of arguments that are wrong: of each command and each argument, with line and
+ * column of what is wrong, and what was expected in its place.
  */
 #include "at_work.h"
 #include "faulty_allocator.h"

@@ -173,7 +173,10 @@ look_at_descriptors(struct rota_stage *stage, void *state)
 			r = rota_stage_fail(stage, -EBADF, "%d is what the program has open", fd);
 	}
 	closedir(directory);
-	/* Control, records, a file to be read; or four receivers' with a spare each, and a context's. */
+	/*
+	 * Control, records, a file to be read; or four receivers' with a spare each, and a
+	 * context's.
+	 */
 	if (r == 0 && count > 12)
 		r = rota_stage_fail(stage, -EBADF, "there are %d descriptors", count);
 	return r;
@@ -233,7 +236,10 @@ a_slow_last_stage__bounds_what_is_on_its_way(void **state)
 	for (unsigned processes = 1; processes <= 4; processes *= 2) {
 		uint64_t few = stand(processes, 400000), many = stand(processes, 100000000);
 
-		/* A channel's room, what is being read of it and the batch being made, and no more. */
+		/*
+		 * A channel's room, what is being read of it and the batch being made, and no
+		 * more.
+		 */
 		assert_true(few < 400000 * LENGTH);
 		assert_in_range(many, 1, processes * ((uint64_t)3 << 20));
 		assert_true(many < 2 * few && few < 2 * many);

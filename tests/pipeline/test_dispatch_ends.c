@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A run of several processes of which one is killed, at moments that are drawn: the run ends, with an
- * error that names the process, unless it was done by then; then the result is whole. When the one
- * that started them is killed they go with it.
+ * A run of several processes of which one is killed, at moments that are drawn: the run ends, with
+ * an error that names the process, unless it was done by then; then the result is whole. When the
+ * one that started them is killed they go with it.
  */
 #include <errno.h>
 #include <fcntl.h>

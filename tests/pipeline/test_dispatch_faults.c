@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each call and each allocation of a run fails, in the process that asked for it and in those that it
- * has started: the run gives all or tells an error, it ends, and nothing is left of it.
+ * Each call and each allocation of a run fails, in the process that asked for it and in those that
+ * it has started: the run gives all or tells an error, it ends, and nothing is left of it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -73,7 +73,10 @@ fail_allocations(const char *dispatcher, bool for_ever, unsigned least)
 	unsigned failed = 0;
 
 	open_all();
-	/* Those of the processes count from the fork on, so they cannot be seen but by their results. */
+	/*
+	 * Those of the processes count from the fork on, so they cannot be seen but by their
+	 * results.
+	 */
 	for (int at = 1, well = 0; well < 10; at++) {
 		int r;
 

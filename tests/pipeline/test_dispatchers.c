@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each dispatcher gives what local gives, byte by byte, with any number of processes and wherever the
- * merging commands stand; local_repl adds an output, local_detached goes on alone.
+ * Each dispatcher gives what local gives, byte by byte, with any number of processes and wherever
+ * the merging commands stand; local_repl adds an output, local_detached goes on alone.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Texts of expressions: what is none, or cannot be evaluated, is told with its place; where one ends,
- * and which fields it reads.
+ * Texts of expressions: what is none, or cannot be evaluated, is told with its place; where one
+ * ends, and which fields it reads.
  */
 #include <errno.h>
 #include <string.h>

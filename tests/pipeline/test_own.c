@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Commands, dispatchers and kinds of stores of a program's own: they are found by their aliases, also
- * in place of the library's, are used as the library's are, by rota_pipeline_main too, and what they
- * do wrong is told.
+ * Commands, dispatchers and kinds of stores of a program's own: they are found by their aliases,
+ * also in place of the library's, are used as the library's are, by rota_pipeline_main too, and
+ * what they do wrong is told.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A file shared by processes: of each ending, and by 1 to 16 of them, each line comes out once and in
- * order; also when the file grows, shrinks to nothing or is replaced while they begin; a pipe is read
- * by one of them.
+ * A file shared by processes: of each ending, and by 1 to 16 of them, each line comes out once and
+ * in order; also when the file grows, shrinks to nothing or is replaced while they begin; a pipe
+ * is read by one of them.
  */
 #include <errno.h>
 #include <fcntl.h>

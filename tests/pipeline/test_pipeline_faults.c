@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each allocation fails while pipelines are parsed, made by calls, built, formatted, planned and run
- * in this process: that is told, nothing is left of it, and the next try does all.
+ * Each allocation fails while pipelines are parsed, made by calls, built, formatted, planned and
+ * run in this process: that is told, nothing is left of it, and the next try does all.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs in the store: what is told of one while it runs and when it has ended; which have crashed, also
- * when their pid is another's by now; and which are cleaned up.
+ * Runs in the store: what is told of one while it runs and when it has ended; which have crashed,
+ * also when their pid is another's by now; and which are cleaned up.
  */
 #include <errno.h>
 #include <signal.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SQLite's store when something happens inside of a change: the process is killed at each system call
- * that SQLite makes for it, or that call finds the disk full: then there is the value from before or
- * the new one, whole, and the next change works. Of several processes that set what is not there, one
- * does.
+ * SQLite's store when something happens inside of a change: the process is killed at each system
+ * call that SQLite makes for it, or that call finds the disk full: then there is the value from
+ * before or the new one, whole, and the next change works. Of several processes that set what is
+ * not there, one does.
  */
 #include <errno.h>
 #include <fcntl.h>

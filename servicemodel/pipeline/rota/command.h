@@ -147,10 +147,11 @@ struct rota_command {
 	 */
 	void (*needs)(struct rota_stage *stage, void *state, struct rota_needs *needs);
 	/*
-	 * Of a chunked one: opens what the parts are parts of, so that they are parts of the same even
-	 * if it changes meanwhile. Once, in the process that starts the others and before it does, for a
-	 * stage of its own between init and fini; share has no descriptor and the size 0 before. What it
-	 * gives is seen by all of them in start, by rota_stage_share. NULL: they share nothing.
+	 * Of a chunked one: opens what the parts are parts of, so that they are parts of the same
+	 * even if it changes meanwhile. It is called once, in the process that starts the others
+	 * and before it does, for a stage of its own between init and fini; share has no
+	 * descriptor and the size 0 then. What it gives is seen by all of them in start, by
+	 * rota_stage_share. After an error it has left nothing open. NULL: they share nothing.
 	 */
 	int (*share)(struct rota_stage *stage, void *state, struct rota_share *share);
 };
@@ -229,7 +230,7 @@ ROTA_API int rota_stage_run(struct rota_stage *stage, const char *name, struct r
 ROTA_API void rota_stage_chunk(const struct rota_stage *stage, unsigned *ret_index,
 	unsigned *ret_count);
 
-/* What the command's share has given, good as long as the stage; NULL: it was not asked. */
+/* What the command's share has given, good as long as the stage. NULL: it was not asked. */
 ROTA_API const struct rota_share *rota_stage_share(const struct rota_stage *stage);
 
 /*
