@@ -249,6 +249,7 @@ dispatch_run(struct rota_run *run)
 	else
 		r = rota__run_registered(run, run->dispatcher->dispatch);
 	run->context->is_run = false;
+	take_error(run, r);
 	if (r < 0)
 		rota_run_fail(run, r, "%s failed: %s", run->alias, rota_error_name(r));
 	return r < 0 ? r : 0;
