@@ -78,7 +78,6 @@ open_share(struct rota__crew *crew)
 	chain->initial = rota_pipeline_context_initial(run->context);
 	r = rota__chain_share(chain, &crew->share);
 	rota__chain_free(chain);
-	rota__run_take_error(run, r);
 	crew->has_share = r == 0;
 	return r;
 }

@@ -127,8 +127,9 @@ rota__run_generate(struct rota__chain *chain)
 	return r;
 }
 
-void
-rota__run_take_error(struct rota_run *run, int r)
+/* What a stage has said, unless there is an error already. */
+static void
+take_error(struct rota_run *run, int r)
 {
 	if (r < 0 && run->execution.error.code != 0 && run->result->error.code == 0)
 		run->result->error = run->execution.error;
@@ -143,7 +144,7 @@ rota_run_here(struct rota_run *run)
 	run->execution.on_progress = run->options.on_progress == NULL ? NULL : tell_progress;
 	r = rota__chain_new(&run->execution, run->pipeline, 0, run->pipeline->count, &chain);
 	if (r < 0) {
-		rota__run_take_error(run, r);
+		take_error(run, r);
 		return r;
 	}
 	chain->initial = rota_pipeline_context_initial(run->context);
@@ -155,7 +156,7 @@ rota_run_here(struct rota_run *run)
 	if (r == 0)
 		r = rota__chain_finish(chain);
 	rota__chain_free(chain);
-	rota__run_take_error(run, r);
+	take_error(run, r);
 	return r;
 }
 

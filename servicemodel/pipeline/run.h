@@ -42,8 +42,6 @@ extern const struct rota_dispatcher rota__multiproc;
 
 /* What came out of the last command. */
 int rota__run_take(struct rota_run *run, struct rota_record *record);
-/* Of an error r: what a stage of this process has said of it, unless there is an error already. */
-void rota__run_take_error(struct rota_run *run, int r);
 /* Calls on_progress, if it is time. */
 void rota__run_progress(struct rota_run *run, const char *command, uint64_t done, uint64_t total);
 /* The chain's initial record goes in as a copy, as commands may change it. */
