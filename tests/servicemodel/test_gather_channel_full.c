@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A backing whose channel is full, as nobody receives for a while: questions wait in order, up to a
- * limit, and what is more fails and is counted. And what is made of arguments, and what costs memory.
+ * limit, and what is more fails and is counted. And what is made of arguments, and what costs
+ * memory.
  */
 #include <errno.h>
 #include <string.h>
