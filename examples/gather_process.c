@@ -3,8 +3,8 @@
  * gather_process.c - a question to all, one of whom is a process of its own.
  *
  * `near` answers in the loop. `archive` stands for a process, which is forked here and asked over
- * channels: it takes its time, answers what it knows, and refuses what it does not. In the end it is
- * killed, and whatever it is asked then has died.
+ * channels: it takes its time, answers what it knows, and refuses what it does not. In the end it
+ * is killed, and whatever it is asked then has died.
  *
  *   gather_process
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What all kinds of backings have in common: a producer whose handlers go to a table. The gather and
- * the backing may end in either order; that its producer goes, a backing is told by one hook.
+ * What all kinds of backings have in common: a producer whose handlers go to a table. The gather
+ * and the backing may end in either order; that its producer goes, a backing is told by one hook.
  */
 #include "gather_backing.h"
 

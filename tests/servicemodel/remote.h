@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of backings behind channels share: a remote, which is a gather with such a backing,
- * registered for "work", and an ear; its process, which does what a question's text says; or the
- * other ends of its channels in this process.
+ * What the tests of backings behind channels share: a remote, which is a gather with such a
+ * backing, registered for "work", and an ear; its process, which does what a question's text says;
+ * or the other ends of its channels in this process.
  */
 #ifndef ROTA_TESTS_REMOTE_H
 #define ROTA_TESTS_REMOTE_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A backing whose other ends are here, so that they do what no process would in time: they leave one
- * after the other, answer what they were not asked, too late, twice or nonsense, and send for ever.
+ * A backing whose other ends are here, so that they do what no process would in time: they leave
+ * one after the other, answer what they were not asked, too late, twice or nonsense, and send for
+ * ever.
  */
 #include <errno.h>
 #include <string.h>

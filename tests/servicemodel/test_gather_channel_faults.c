@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Each allocation and each call of a small scene with a backing and its responder fails: nothing
- * crashes or is left behind, every request ends once, and afterwards another one is answered, or has
- * died if the process is thought to have.
+ * crashes or is left behind, every request ends once, and afterwards another one is answered, or
+ * has died if the process is thought to have.
  */
 #include <errno.h>
 #include <string.h>
