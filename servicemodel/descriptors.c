@@ -60,6 +60,7 @@ rota__close_others(const struct rota_sys_ops *sys, const int *others, size_t oth
 {
 	int kept[3 + ROTA__DESCRIPTORS_KEPT] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
 
-	memcpy(kept + 3, others, others_count * sizeof *others);
+	if (others_count > 0)
+		memcpy(kept + 3, others, others_count * sizeof *others);
 	rota__close_all_but(sys, kept, 3 + others_count);
 }
