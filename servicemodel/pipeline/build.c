@@ -106,10 +106,14 @@ check_kinds(const struct rota_pipeline *pipeline, struct rota_pipeline_error *er
 	return 0;
 }
 
+/* The text's pipeline, and those in brackets: a run is as deep. */
+#define HEIGHT_MAX (ROTA_PIPELINE_DEPTH + 1)
+
 /* Another pipeline that a value names is built if it was not, and must not lead back here. */
 static int
 check_pipeline(const struct rota_step *step, size_t index, struct rota_pipeline_error *error)
 {
+	struct rota_pipeline *outer = step->pipeline;
 	struct rota_pipeline *pipeline = rota__argument_pipeline(step, index);
 	const struct rota__argument_value *value = &step->values[index];
 
@@ -123,7 +127,19 @@ check_pipeline(const struct rota_step *step, size_t index, struct rota_pipeline_
 		return rota__pipeline_fail(error, -ROTA_EPIPELINE, value->place,
 			"%s: the pipeline %s would run itself", rota__step_name(step),
 			rota_pipeline_name(pipeline));
-	return rota_pipeline_build(pipeline, error);
+	if (outer->context->depth < HEIGHT_MAX) {
+		int r = rota_pipeline_build(pipeline, error);
+
+		if (r < 0)
+			return r;
+		if (pipeline->height >= outer->height)
+			outer->height = pipeline->height + 1;
+		if (outer->height <= HEIGHT_MAX)
+			return 0;
+	}
+	return rota__pipeline_fail(error, -ROTA_EPIPELINE, value->place,
+		"%s: expected at most %d pipelines in each other", rota__step_name(step),
+		HEIGHT_MAX);
 }
 
 static int
@@ -182,10 +198,27 @@ rota_pipeline_build(struct rota_pipeline *pipeline, struct rota_pipeline_error *
 	if (pipeline->is_built && rota_pipeline_is_built(pipeline))
 		return 0;
 	pipeline->is_visited = true;
+	pipeline->height = 1;
+	pipeline->context->depth++;
 	r = build(pipeline, error);
+	pipeline->context->depth--;
 	pipeline->is_visited = false;
 	pipeline->is_built = r == 0;
 	return r;
+}
+
+/* One that many name is looked at once, as long as nothing changes. */
+static bool
+is_inner_built(const struct rota_pipeline *outer, struct rota_pipeline *inner)
+{
+	uint64_t changes = inner->context->changes;
+
+	/* One that was built anew may have become higher. */
+	if (inner->height >= outer->height)
+		return false;
+	if (inner->looked_at != changes && rota_pipeline_is_built(inner))
+		inner->looked_at = changes;
+	return inner->looked_at == changes;
 }
 
 /* A pipeline that another names may have changed without its knowing. */
@@ -198,13 +231,13 @@ rota_pipeline_is_built(const struct rota_pipeline *pipeline)
 		const struct rota_step *step = pipeline->steps[i];
 
 		for (size_t k = 0; k < step->argument_count; k++) {
-			const struct rota_pipeline *inner;
+			struct rota_pipeline *inner;
 
 			if (step->command->arguments[k].type != ROTA_ARGUMENT_PIPELINE)
 				continue;
 			inner = rota__argument_pipeline(step, k);
 			if (inner == NULL ? step->values[k].is_given
-					  : !rota_pipeline_is_built(inner))
+					  : !is_inner_built(pipeline, inner))
 				return false;
 		}
 	}

@@ -29,6 +29,7 @@ rota_pipeline_context_new(const struct rota_registry *registry,
 		return r;
 	}
 	context->registry = registry;
+	context->changes = 1;
 	rota__list_init(&context->pipelines);
 	rota_record_init(&context->initial, context->names);
 	*ret_context = context;

@@ -188,6 +188,7 @@ rota_step_set_pipeline(struct rota_step *step, const char *name,
 void
 rota__pipeline_touch(struct rota_pipeline *pipeline)
 {
+	pipeline->context->changes++;
 	while (pipeline != NULL) {
 		pipeline->is_built = false;
 		pipeline = pipeline->parent == NULL ? NULL : pipeline->parent->pipeline;
@@ -211,6 +212,7 @@ rota__pipeline_destroy(struct rota_pipeline *pipeline)
 {
 	if (pipeline == NULL)
 		return;
+	pipeline->context->changes++;
 	rota__list_remove(&pipeline->link);
 	for (size_t i = 0; i < pipeline->count; i++)
 		free_step(pipeline->steps[i]);
@@ -246,6 +248,7 @@ rota_pipeline_new(struct rota_pipeline_context *context, const char *name,
 		rota__pipeline_destroy(pipeline);
 		return -ENOMEM;
 	}
+	context->changes++;
 	rota__list_append(&context->pipelines, &pipeline->link);
 	*ret_pipeline = pipeline;
 	return 0;

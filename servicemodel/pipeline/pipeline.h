@@ -55,7 +55,9 @@ struct rota_pipeline {
 	size_t count;
 	size_t room;
 	bool is_built;
-	bool is_visited; /* while it is built */
+	bool is_visited;    /* while it is built */
+	unsigned height;    /* pipelines in each other, with it, when it was built */
+	uint64_t looked_at; /* the context's changes when it was found to be built still */
 };
 
 struct rota_pipeline_context {
@@ -65,6 +67,8 @@ struct rota_pipeline_context {
 	struct rota_record initial;
 	bool has_initial;
 	bool is_run;
+	uint64_t changes; /* of any pipeline, and one */
+	unsigned depth;   /* pipelines in each other that are being built */
 	struct rota_store *store;
 };
 

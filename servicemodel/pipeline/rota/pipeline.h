@@ -45,8 +45,8 @@ struct rota_step;
 /* The name of the pipeline that has none in a text. */
 #define ROTA_PIPELINE_MAIN "main"
 /*
- * Bytes of a text; how deep brackets may be nested; commands of a pipeline; bytes of an error's
- * text.
+ * Bytes of a text; how deep brackets may be nested, and how many pipelines that name each other may
+ * stand in a first one; commands of a pipeline; bytes of an error's text.
  */
 #define ROTA_PIPELINE_TEXT ((size_t)1 << 20)
 #define ROTA_PIPELINE_DEPTH 16
