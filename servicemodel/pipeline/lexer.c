@@ -35,6 +35,7 @@ is_at(const struct rota__lexer *lexer, size_t at, char byte)
 	return at < lexer->len && lexer->text[at] == byte;
 }
 
+/* Also of comments, but for bytes that are not text: an argument with one would end there. */
 static void
 skip_spaces(struct rota__lexer *lexer)
 {
@@ -42,7 +43,8 @@ skip_spaces(struct rota__lexer *lexer)
 		if (is_space(lexer->text[lexer->at])) {
 			lexer->at++;
 		} else if (lexer->text[lexer->at] == '#') {
-			while (lexer->at < lexer->len && lexer->text[lexer->at] != '\n')
+			while (lexer->at < lexer->len && lexer->text[lexer->at] != '\n' &&
+				!is_control(lexer->text[lexer->at]))
 				lexer->at++;
 		} else {
 			return;

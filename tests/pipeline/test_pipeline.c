@@ -170,6 +170,12 @@ texts__that_are_too_much__are_refused(void **state)
 	assert_int_equal(rota_pipeline_parse(plumbing.context, text, sizeof text, NULL), -EMSGSIZE);
 	assert_int_equal(rota_pipeline_parse(plumbing.context, "numbers\0", 8, NULL),
 		-ROTA_EPIPELINE);
+	assert_int_equal(rota_pipeline_parse(plumbing.context, "numbers # \0", 11, NULL),
+		-ROTA_EPIPELINE);
+	/* The rest would be lost behind it. */
+	assert_int_equal(rota_pipeline_parse(plumbing.context, "numbers | check n # \0\n!", 24,
+				 NULL),
+		-ROTA_EPIPELINE);
 	for (int i = 0; i <= ROTA_PIPELINE_DEPTH; i++)
 		len += (size_t)sprintf(text + len, "each [ ");
 	assert_int_equal(rota_pipeline_parse(plumbing.context, text, len, &plumbing.error),
