@@ -216,8 +216,8 @@ rota__evaluate_match(const struct node *node, struct evaluation *evaluation)
 
 	if (text.type != ROTA_TYPE_TEXT && text.type != ROTA_TYPE_BYTES)
 		return rota_value_null();
-	r = pcre2_match(node->pattern, (PCRE2_SPTR)(text.len == 0 ? "" : text.is.bytes), text.len,
-		0, 0, node->matched, node->limits);
+	r = rota__pattern_match(node->pattern, text.is.bytes, text.len, node->matched,
+		node->limits);
 	if (r == PCRE2_ERROR_NOMEMORY && evaluation->error == 0)
 		evaluation->error = -ENOMEM;
 	if (r < 0 && r != PCRE2_ERROR_NOMATCH)

@@ -146,13 +146,24 @@ read_escape(struct lexer *lexer, char *ret_byte)
 	}
 }
 
+/* How many bytes the text has at most: what stands before its closing quote. */
+static size_t
+text_room(const struct lexer *lexer, char quote)
+{
+	size_t at = lexer->at;
+
+	while (at < lexer->len && lexer->text[at] != quote)
+		at += lexer->text[at] == '\\' ? 2 : 1;
+	return at - lexer->at;
+}
+
 static int
 read_text(struct lexer *lexer, char quote)
 {
 	size_t begin = lexer->at++;
 	size_t len = 0;
 	char *bytes;
-	int r = rota_record_store(lexer->store, lexer->len - begin, &bytes);
+	int r = rota_record_store(lexer->store, text_room(lexer, quote), &bytes);
 
 	if (r < 0)
 		return r;

@@ -6,10 +6,8 @@
 #ifndef ROTA_PRIVATE_PIPELINE_EXPRESSION_NODE_H
 #define ROTA_PRIVATE_PIPELINE_EXPRESSION_NODE_H
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
 #include "expression.h"
+#include "pattern.h"
 
 /* Sets of types. */
 #define OF(type) (1u << (type))

@@ -13,9 +13,6 @@
 #include "expression_lexer.h"
 #include "expression_node.h"
 
-/* Whatever the pattern: a match takes no more steps than these. */
-#define MATCH_LIMIT 1000000
-
 struct expression {
 	struct node *root;
 	struct node *newest;
@@ -636,20 +633,6 @@ parse_expression(struct parser *parser, struct node **ret_node)
 
 /* The whole */
 
-static void *
-allocate(PCRE2_SIZE size, void *userdata)
-{
-	(void)userdata;
-	return rota__malloc(size);
-}
-
-static void
-release(void *memory, void *userdata)
-{
-	(void)userdata;
-	rota__free(memory);
-}
-
 int
 rota__expression_compile_first(const char *text, size_t len, struct rota_names *names,
 	struct expression_error *ret_error, struct expression **ret_expression, size_t *ret_end)
@@ -661,15 +644,13 @@ rota__expression_compile_first(const char *text, size_t len, struct rota_names *
 	if (expression == NULL)
 		return -ENOMEM;
 	rota_record_init(&expression->store, names);
-	expression->patterns = pcre2_general_context_create(allocate, release, NULL);
+	expression->patterns = rota__pattern_memory();
 	parser.lexer = (struct lexer){
 		.text = text, .len = len, .store = &expression->store, .error = ret_error
 	};
 	if (expression->patterns != NULL)
-		expression->limits = pcre2_match_context_create(expression->patterns);
+		expression->limits = rota__pattern_limits(expression->patterns);
 	r = expression->limits == NULL ? -ENOMEM : rota__expression_next(&parser.lexer);
-	if (r == 0)
-		pcre2_set_match_limit(expression->limits, MATCH_LIMIT);
 	if (r == 0)
 		r = parse_expression(&parser, &expression->root);
 	if (r == 0 && parser.lexer.token.kind != TOKEN_END && !is_at(&parser, ","))

@@ -3,17 +3,12 @@
  * Lines by a pattern of PCRE2: its named groups are the fields. A group that took no part in the
  * match is null.
  */
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
 #include <errno.h>
 #include <string.h>
 
 #include "allocator.h"
 #include "formats.h"
-
-/* Whatever the pattern: a line costs no more steps than these, and is no match then. */
-#define MATCH_LIMIT 1000000
+#include "pattern.h"
 
 struct group {
 	rota_name name;
@@ -29,20 +24,6 @@ struct pattern {
 	struct group *groups;
 	uint32_t count;
 };
-
-static void *
-allocate(PCRE2_SIZE size, void *userdata)
-{
-	(void)userdata;
-	return rota__malloc(size);
-}
-
-static void
-release(void *memory, void *userdata)
-{
-	(void)userdata;
-	rota__free(memory);
-}
 
 static void
 end(void *state)
@@ -127,9 +108,9 @@ begin(struct rota_stage *stage, void **ret_state)
 	pattern = rota__calloc(sizeof(*pattern));
 	if (pattern == NULL)
 		return -ENOMEM;
-	pattern->memory = pcre2_general_context_create(allocate, release, NULL);
+	pattern->memory = rota__pattern_memory();
 	if (pattern->memory != NULL)
-		pattern->limits = pcre2_match_context_create(pattern->memory);
+		pattern->limits = rota__pattern_limits(pattern->memory);
 	r = pattern->limits == NULL ? -ENOMEM : compile(stage, pattern);
 	if (r == 0)
 		r = find_groups(stage, pattern);
@@ -137,7 +118,6 @@ begin(struct rota_stage *stage, void **ret_state)
 		end(pattern);
 		return r;
 	}
-	pcre2_set_match_limit(pattern->limits, MATCH_LIMIT);
 	*ret_state = pattern;
 	return 0;
 }
@@ -170,8 +150,7 @@ parse(void *state, const char *line, size_t len, struct rota_record *record)
 	struct pattern *pattern = state;
 	int matched, r;
 
-	matched = pcre2_match(pattern->code, (PCRE2_SPTR)line, len, 0, 0, pattern->matched,
-		pattern->limits);
+	matched = rota__pattern_match(pattern->code, line, len, pattern->matched, pattern->limits);
 	if (matched == PCRE2_ERROR_NOMEMORY)
 		return -ENOMEM;
 	if (matched < 0)
