@@ -131,6 +131,15 @@ start(struct rota_stage *stage, void *state)
 	return reading->bytes == NULL ? -ENOMEM : 0;
 }
 
+/* The line that begins at that offset. */
+static int
+refuse(struct rota_stage *stage, const struct reading *reading, uint64_t offset)
+{
+	return rota_stage_fail(stage, -EMSGSIZE,
+		"%.100s: the line at byte %llu is longer than %zu bytes (longest=…)",
+		reading->shown, (unsigned long long)offset, reading->longest);
+}
+
 /* Makes room behind what is left of a line. */
 static int
 make_room(struct rota_stage *stage, struct reading *reading)
@@ -143,13 +152,10 @@ make_room(struct rota_stage *stage, struct reading *reading)
 		reading->at = 0;
 		reading->len = left;
 	}
+	if (left > reading->longest)
+		return refuse(stage, reading, reading->offset - left);
 	if (left < reading->size)
 		return 0;
-	if (reading->size >= reading->longest)
-		return rota_stage_fail(stage, -EMSGSIZE,
-			"%.100s: the line at byte %llu is longer than %zu bytes (longest=…)",
-			reading->shown, (unsigned long long)(reading->offset - left),
-			reading->longest);
 	bytes = rota__realloc(reading->bytes, 2 * reading->size);
 	if (bytes == NULL)
 		return -ENOMEM;
@@ -216,6 +222,8 @@ take_lines(struct rota_stage *stage, struct reading *reading)
 
 		if (newline == NULL)
 			break;
+		if (!reading->is_inside && (size_t)(newline - line) > reading->longest)
+			return refuse(stage, reading, offset_of_line(reading));
 		reading->at = (size_t)(newline + 1 - reading->bytes);
 		if (reading->is_inside)
 			reading->is_inside = false;
@@ -256,10 +264,12 @@ generate(struct rota_stage *stage, void *state)
 	if (!reading->has_ended)
 		return ROTA_STAGE_MORE;
 	/* The last line has no end of its own. */
-	if (reading->at < reading->len && !reading->is_inside &&
-		offset_of_line(reading) < reading->end)
-		r = emit(stage, reading, reading->bytes + reading->at, reading->len - reading->at);
-	return r;
+	if (reading->at == reading->len || reading->is_inside ||
+		offset_of_line(reading) >= reading->end)
+		return r;
+	if (reading->len - reading->at > reading->longest)
+		return refuse(stage, reading, offset_of_line(reading));
+	return emit(stage, reading, reading->bytes + reading->at, reading->len - reading->at);
 }
 
 static void

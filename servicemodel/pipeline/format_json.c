@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Lines that are JSON objects, read by jansson: each member is a field. Members of an object in it
- * are fields, too, named outer.inner; an array is a field with its JSON as text.
+ * are fields, too, named outer.inner; an array is a field with its JSON as text. An int that 64 bits
+ * have no room for is a double.
  */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +19,11 @@
 
 struct parser {
 	struct rota_stage *stage;
+	bool has_large; /* ints of the line were read as doubles: one is none of 64 bits */
 };
+
+/* Up to these doubles have every int. */
+#define EXACT_MOST 9007199254740992.0
 
 /* What the field of a member is called. */
 struct path {
@@ -48,8 +54,17 @@ set_dumped(struct rota_record *record, rota_name name, const json_t *json)
 	return rota_record_set(record, name, &value);
 }
 
+static struct rota_value
+value_of_real(const struct parser *parser, double number)
+{
+	if (parser->has_large && fabs(number) <= EXACT_MOST && trunc(number) == number)
+		return rota_value_int((int64_t)number);
+	return rota_value_double(number);
+}
+
 static int
-set_member(struct rota_record *record, rota_name name, const json_t *json)
+set_member(const struct parser *parser, struct rota_record *record, rota_name name,
+	const json_t *json)
 {
 	struct rota_value value;
 
@@ -60,7 +75,7 @@ set_member(struct rota_record *record, rota_name name, const json_t *json)
 		value = rota_value_int(json_integer_value(json));
 		break;
 	case JSON_REAL:
-		value = rota_value_double(json_real_value(json));
+		value = value_of_real(parser, json_real_value(json));
 		break;
 	case JSON_TRUE:
 	case JSON_FALSE:
@@ -112,7 +127,7 @@ set_members(struct parser *parser, struct rota_record *record, json_t *object,
 		} else {
 			r = rota_names_add(record->names, path.text, path.len, &name);
 			if (r == 0 && rota_stage_needs(parser->stage, name))
-				r = set_member(record, name, json);
+				r = set_member(parser, record, name, json);
 		}
 		if (r != 0)
 			return r;
@@ -123,12 +138,17 @@ set_members(struct parser *parser, struct rota_record *record, json_t *object,
 static int
 parse(void *state, const char *line, size_t len, struct rota_record *record)
 {
+	struct parser *parser = state;
 	struct path top = { .len = 0 };
-	json_t *json = json_loadb(line, len, JSON_ALLOW_NUL, NULL);
+	json_error_t error;
+	json_t *json = json_loadb(line, len, JSON_ALLOW_NUL, &error);
 	int r = FORMAT_NO_MATCH;
 
+	parser->has_large = json == NULL && json_error_code(&error) == json_error_numeric_overflow;
+	if (parser->has_large)
+		json = json_loadb(line, len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
 	if (json != NULL && json_is_object(json))
-		r = set_members(state, record, json, &top, 0);
+		r = set_members(parser, record, json, &top, 0);
 	json_decref(json);
 	return r;
 }
