@@ -6,13 +6,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "allocator.h"
 
 #define SIZE ((size_t)64 << 10)
+/* Names that are tried for a file that was not there. */
+#define TRIES 100
 
 /* Of files that are written beside others. */
 static unsigned serial;
@@ -38,26 +42,64 @@ copy_text(const char *text, const char *more)
 	return copy;
 }
 
+int
+rota__files_create(const char *path, int flags, mode_t mode, char **ret_name)
+{
+	char suffix[48], *name;
+	int fd;
+
+	for (int tries = 0; tries < TRIES; tries++) {
+		/* One process may write the same path twice at once. */
+		snprintf(suffix, sizeof suffix, ".%ld.%u~", (long)getpid(),
+			__atomic_add_fetch(&serial, 1, __ATOMIC_RELAXED));
+		name = copy_text(path, suffix);
+		if (name == NULL)
+			return -ENOMEM;
+		fd = rota__files_sys()->create(name, flags | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+		if (fd >= 0) {
+			*ret_name = name;
+			return fd;
+		}
+		rota__free(name);
+		/* It is of a process that died, or was put there for us to follow. */
+		if (errno != EEXIST)
+			return -errno;
+	}
+	return -EEXIST;
+}
+
+/* In another's place, which keeps its mode; until then it is no more visible than that one. */
+static int
+open_beside(struct writer *writer, const struct stat *there)
+{
+	const struct rota_sys_ops *sys = rota__files_sys();
+	mode_t mode = there == NULL ? 0666 : there->st_mode & 0777;
+
+	writer->fd = rota__files_create(writer->path, O_WRONLY, mode, &writer->beside);
+	if (writer->fd < 0)
+		return writer->fd;
+	if (there != NULL)
+		(void)sys->fchmod(writer->fd, mode);
+	return 0;
+}
+
 static int
 open_file(struct writer *writer, const char *path, bool appends)
 {
 	const struct rota_sys_ops *sys = rota__files_sys();
+	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (appends ? O_APPEND : O_TRUNC);
+	char real[PATH_MAX];
 	struct stat status;
-	bool is_special = sys->stat(path, &status) == 0 && !S_ISREG(status.st_mode);
-	int flags = O_WRONLY | O_CREAT | O_CLOEXEC;
-	char suffix[48];
+	bool is_there = sys->stat(path, &status) == 0;
+	/* What is no file, /dev/null or a pipe, is not replaced; nor is a link, as /dev/stdout. */
+	bool is_replaced = !is_there || (S_ISREG(status.st_mode) && realpath(path, real) != NULL);
 
-	/* One process may write the same path twice at once. */
-	snprintf(suffix, sizeof suffix, ".%ld.%u~", (long)getpid(),
-		__atomic_add_fetch(&serial, 1, __ATOMIC_RELAXED));
-	writer->path = copy_text(path, "");
-	/* What is no file, /dev/null or a pipe, is not replaced. */
-	if (!appends && !is_special)
-		writer->beside = copy_text(path, suffix);
-	if (writer->path == NULL || (writer->beside == NULL && !appends && !is_special))
+	writer->path = copy_text(is_there && is_replaced ? real : path, "");
+	if (writer->path == NULL)
 		return -ENOMEM;
-	flags |= appends ? O_APPEND : O_TRUNC;
-	writer->fd = sys->create(writer->beside != NULL ? writer->beside : path, flags, 0666);
+	if (!appends && is_replaced)
+		return open_beside(writer, is_there ? &status : NULL);
+	writer->fd = sys->create(path, flags, 0666);
 	return writer->fd < 0 ? -errno : 0;
 }
 

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -252,13 +253,39 @@ write_all(struct sorter *sorter, const char *bytes, size_t len)
 	return 0;
 }
 
+/* Where the file system has no files without a name, one that loses its name at once. */
+static int
+open_named(const char *folder)
+{
+	size_t size = strlen(folder) + sizeof "/rota-sort";
+	char *path = rota__malloc(size), *name;
+	int fd;
+
+	if (path == NULL)
+		return -ENOMEM;
+	snprintf(path, size, "%s/rota-sort", folder);
+	fd = rota__files_create(path, O_RDWR, 0600, &name);
+	rota__free(path);
+	if (fd >= 0) {
+		(void)rota__files_sys()->unlink(name);
+		rota__free(name);
+	}
+	return fd;
+}
+
 static int
 open_file(struct sorter *sorter)
 {
-	sorter->fd = rota__files_sys()->create(rota__sorter_folder(),
-		O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (sorter->fd < 0)
-		return -errno;
+	const char *folder = rota__sorter_folder();
+	int fd = rota__files_sys()->create(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL))
+		fd = open_named(folder);
+	else if (fd < 0)
+		fd = -errno;
+	if (fd < 0)
+		return fd;
+	sorter->fd = fd;
 	sorter->runs = rota__calloc(RUNS_MAX * sizeof(*sorter->runs));
 	return sorter->runs == NULL ? -ENOMEM : 0;
 }

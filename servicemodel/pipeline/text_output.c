@@ -406,12 +406,13 @@ write_line(const struct text_output *output, struct writer *writer,
 	char buffer[NUMBER_TEXT];
 	int r = 0;
 
-	for (size_t i = 0; i < record->count && r == 0; i++) {
-		struct rota_text text = text_of(&record->fields[i].value, buffer);
+	for (size_t i = 0; i < (output->has_given ? output->count : record->count) && r == 0; i++) {
+		struct rota_text text = output->has_given
+			? cell(output, i, record, buffer)
+			: text_of(&record->fields[i].value, buffer);
 
-		if (output->has_given && find_column(output, record->fields[i].name) == NULL)
-			continue;
-		r = rota__writer_write(writer, i == 0 ? "" : "\t", i > 0);
+		if (i > 0)
+			r = rota__writer_write(writer, "\t", 1);
 		if (r == 0 && text.len > 0)
 			r = rota__writer_write(writer, text.bytes, text.len);
 	}
