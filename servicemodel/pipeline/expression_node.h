@@ -7,7 +7,7 @@
 #define ROTA_PRIVATE_PIPELINE_EXPRESSION_NODE_H
 
 #include "expression.h"
-#include "pattern.h"
+#include "regexp.h"
 
 /* Sets of types. */
 #define OF(type) (1u << (type))

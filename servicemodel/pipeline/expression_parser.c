@@ -644,12 +644,12 @@ rota__expression_compile_first(const char *text, size_t len, struct rota_names *
 	if (expression == NULL)
 		return -ENOMEM;
 	rota_record_init(&expression->store, names);
-	expression->patterns = rota__pattern_memory();
+	expression->patterns = rota__regexp_memory();
 	parser.lexer = (struct lexer){
 		.text = text, .len = len, .store = &expression->store, .error = ret_error
 	};
 	if (expression->patterns != NULL)
-		expression->limits = rota__pattern_limits(expression->patterns);
+		expression->limits = rota__regexp_limits(expression->patterns);
 	r = expression->limits == NULL ? -ENOMEM : rota__expression_next(&parser.lexer);
 	if (r == 0)
 		r = parse_expression(&parser, &expression->root);

@@ -8,7 +8,7 @@
 
 #include "allocator.h"
 #include "formats.h"
-#include "pattern.h"
+#include "regexp.h"
 
 struct group {
 	rota_name name;
@@ -108,9 +108,9 @@ begin(struct rota_stage *stage, void **ret_state)
 	pattern = rota__calloc(sizeof(*pattern));
 	if (pattern == NULL)
 		return -ENOMEM;
-	pattern->memory = rota__pattern_memory();
+	pattern->memory = rota__regexp_memory();
 	if (pattern->memory != NULL)
-		pattern->limits = rota__pattern_limits(pattern->memory);
+		pattern->limits = rota__regexp_limits(pattern->memory);
 	r = pattern->limits == NULL ? -ENOMEM : compile(stage, pattern);
 	if (r == 0)
 		r = find_groups(stage, pattern);
@@ -150,7 +150,7 @@ parse(void *state, const char *line, size_t len, struct rota_record *record)
 	struct pattern *pattern = state;
 	int matched, r;
 
-	matched = rota__pattern_match(pattern->code, line, len, pattern->matched, pattern->limits);
+	matched = rota__regexp_match(pattern->code, line, len, pattern->matched, pattern->limits);
 	if (matched == PCRE2_ERROR_NOMEMORY)
 		return -ENOMEM;
 	if (matched < 0)

@@ -3,7 +3,7 @@
  * Limits of patterns. What PCRE2 has compiled to machine code has a small stack, which a repeated
  * group goes through with the length of what it matches; the interpreter takes memory for that.
  */
-#include "pattern.h"
+#include "regexp.h"
 
 #include "allocator.h"
 
@@ -26,13 +26,13 @@ release(void *memory, void *userdata)
 }
 
 pcre2_general_context *
-rota__pattern_memory(void)
+rota__regexp_memory(void)
 {
 	return pcre2_general_context_create(allocate, release, NULL);
 }
 
 pcre2_match_context *
-rota__pattern_limits(pcre2_general_context *memory)
+rota__regexp_limits(pcre2_general_context *memory)
 {
 	pcre2_match_context *limits = pcre2_match_context_create(memory);
 
@@ -44,7 +44,7 @@ rota__pattern_limits(pcre2_general_context *memory)
 }
 
 int
-rota__pattern_match(const pcre2_code *code, const char *text, size_t len, pcre2_match_data *matched,
+rota__regexp_match(const pcre2_code *code, const char *text, size_t len, pcre2_match_data *matched,
 	pcre2_match_context *limits)
 {
 	PCRE2_SPTR subject = (PCRE2_SPTR)(len == 0 ? "" : text);
