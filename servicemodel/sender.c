@@ -325,7 +325,7 @@ rota_sender_fire_va(struct rota_sender *sender, const char *name, const char *pa
 	r = begin(sender, name, true, 0);
 	body = batch->len;
 	if (r >= 0)
-		r = rota_pack_va(batch, pattern, arguments);
+		r = rota_pack_va(batch, pattern != NULL ? pattern : "", arguments);
 	if (r >= 0 && batch->len - body > sender->event_max)
 		r = -EMSGSIZE;
 	if (r < 0) {

@@ -193,7 +193,7 @@ ROTA_API void rota_sender_gather(struct rota_sender *sender, bool is_gathering);
 
 /*
  * Fires an event: name is 1 to 255 bytes, pattern and arguments are those of rota_pack: positional
- * arguments, then, if there are any, named ones as a map. All is copied.
+ * arguments, then, if there are any, named ones as a map. NULL, or "": it has none. All is copied.
  *
  * An attached sender, in a turn, gathers what is fired until the turn's tasks, or until 64 KiB are
  * full, and never waits; between turns it sends at once, and waiting for room is turns of the

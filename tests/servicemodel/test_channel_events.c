@@ -84,6 +84,33 @@ event__of_bytes__arrives_as_it_is(void **state)
 	close_line(&line);
 }
 
+static int
+takes_nothing(struct rota_receiver *receiver, const struct rota_event *event, void *userdata)
+{
+	(void)receiver;
+	assert_true(event->is_packed);
+	assert_int_equal(event->len, 0);
+	assert_int_equal(rota_event_unpack(event, NULL, ""), 0);
+	++*(int *)userdata;
+	return 0;
+}
+
+static void
+event__without_a_pattern__is_but_a_name(void **state)
+{
+	struct line line;
+	int calls = 0;
+
+	(void)state;
+	open_line(&line, NULL);
+	rota_receiver_connect(line.receiver, "bare", takes_nothing, &calls);
+	assert_int_equal(rota_sender_fire(line.sender, "bare", NULL), 0);
+	assert_int_equal(rota_sender_fire(line.sender, "bare", ""), 0);
+	assert_int_equal(rota_receiver_handle_pending(line.receiver), 2);
+	assert_int_equal(calls, 2);
+	close_line(&line);
+}
+
 static void
 fire__of_what_cannot_be__is_refused_and_leaves_nothing(void **state)
 {
@@ -273,6 +300,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(event__of_positional_and_named_arguments__arrives_typed),
 		TEST(event__of_bytes__arrives_as_it_is),
+		TEST(event__without_a_pattern__is_but_a_name),
 		TEST(fire__of_what_cannot_be__is_refused_and_leaves_nothing),
 		TEST(event__of_any_size__arrives_whole),
 		TEST(events__large_and_small__keep_their_order),
