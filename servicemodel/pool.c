@@ -102,7 +102,7 @@ leave_context(struct rota_pool *pool)
 		rota__pool_destroy_process(pool->workers[i]);
 	rota__keeper_close(&pool->keeper);
 	pool->stage = ROTA_POOL_IS_OVER;
-	rota__pool_end_queued(pool, NULL, ROTA_POOL_CANCELLED, -ECANCELED);
+	rota__pool_cancel_queued(pool);
 	for (unsigned i = 0; i < pool->workers_count; i++) {
 		pool->workers[i]->unsent = 0;
 		while ((link = rota__list_pop(&pool->workers[i]->line)) != NULL) {

@@ -242,8 +242,10 @@ struct rota__pool_task *rota__pool_take(struct rota__pool_worker *worker);
 void rota__pool_dequeue(struct rota__pool_task *task);
 /* Ends all that is queued, of a kind (NULL: all), so. */
 void rota__pool_end_queued(struct rota_pool *pool, struct rota__pool_kind *kind,
-	enum rota_pool_end end, int error);
-void rota__pool_end_pinned(struct rota__pool_worker *worker, enum rota_pool_end end, int error);
+	const struct rota_pool_result *result);
+void rota__pool_end_pinned(struct rota__pool_worker *worker, const struct rota_pool_result *result);
+/* The same with all that is queued, as the pool stops. */
+void rota__pool_cancel_queued(struct rota_pool *pool);
 
 /* pool_result.c */
 

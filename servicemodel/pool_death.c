@@ -20,6 +20,7 @@ struct judgement {
 	uint64_t id; /* of one that is tried again, and which attempt this was */
 	unsigned attempt;
 	char text[ROTA__POOL_TEXT];
+	char why[ROTA__POOL_TEXT + 64]; /* nobody is left for what is queued */
 };
 
 struct rota__respawn_rules
@@ -45,19 +46,30 @@ is_needed(const struct rota__pool_worker *worker)
 		(worker->kind->queued > 0 || !rota__list_is_empty(&worker->pinned));
 }
 
+/* What waits for it fails, and tells how the last one has died. */
 static void
-give_up(struct rota__pool_worker *worker)
+give_up(struct rota__pool_worker *worker, struct judgement *judgement)
 {
+	const struct rota_pool_result result = {
+		.end = ROTA_POOL_FAILED,
+		.error = -ECHILD,
+		.text = judgement->why,
+		.stderr_tail = worker->tail,
+		.stderr_len = worker->tail_len,
+	};
+
+	snprintf(judgement->why, sizeof judgement->why, "no worker is left that could take it: %s",
+		judgement->text);
 	worker->state = ROTA_POOL_GIVEN_UP;
 	worker->kind->places--;
-	rota__pool_end_pinned(worker, ROTA_POOL_FAILED, -ECHILD);
+	rota__pool_end_pinned(worker, &result);
 	if (worker->kind->places == 0)
-		rota__pool_end_queued(worker->pool, worker->kind, ROTA_POOL_FAILED, -ECHILD);
+		rota__pool_end_queued(worker->pool, worker->kind, &result);
 }
 
 /* When the next one comes: after which time; ROTA_NEVER when none does. */
 static rota_time
-decide(struct rota__pool_worker *worker, bool is_crash)
+decide(struct rota__pool_worker *worker, bool is_crash, struct judgement *judgement)
 {
 	const struct rota_pool *pool = worker->pool;
 	const struct rota__respawn_rules rules = rota__pool_rules(&pool->options);
@@ -67,7 +79,7 @@ decide(struct rota__pool_worker *worker, bool is_crash)
 	if (worker->was_ready && now - worker->ready >= pool->options.steady)
 		rota__respawn_forgive(&worker->respawn);
 	else if (is_crash && rota__respawn_is_enough(&worker->respawn, &rules, now)) {
-		give_up(worker);
+		give_up(worker, judgement);
 		return ROTA_NEVER;
 	}
 	if (is_crash)
@@ -313,7 +325,7 @@ judge(struct rota__pool_worker *worker, const struct rota_child_end *end)
 	is_crash = judgement.task == NULL &&
 		(worker->cause == ROTA_POOL_DIED || worker->cause == ROTA_POOL_DEAF ||
 			worker->cause == ROTA_POOL_UNREADY);
-	death.again = decide(worker, is_crash);
+	death.again = decide(worker, is_crash, &judgement);
 	(void)tell(worker, &death, &judgement);
 }
 

@@ -128,32 +128,25 @@ rota__pool_take(struct rota__pool_worker *worker)
 }
 
 static void
-end_all(struct rota_link *queue, enum rota_pool_end end, int error)
+end_all(struct rota_link *queue, const struct rota_pool_result *result)
 {
-	const struct rota_pool_result result = {
-		.end = end,
-		.error = end == ROTA_POOL_FAILED ? error : 0,
-		.text = end == ROTA_POOL_FAILED ? "no worker is left that could take it"
-						: "the pool stops",
-	};
-
 	while (!rota__list_is_empty(queue)) {
 		struct rota__pool_task *task = rota__pool_task_of(queue->next);
 
 		rota__pool_dequeue(task);
-		rota__pool_end_task(task, &result);
+		rota__pool_end_task(task, result);
 	}
 }
 
 void
-rota__pool_end_pinned(struct rota__pool_worker *worker, enum rota_pool_end end, int error)
+rota__pool_end_pinned(struct rota__pool_worker *worker, const struct rota_pool_result *result)
 {
-	end_all(&worker->pinned, end, error);
+	end_all(&worker->pinned, result);
 }
 
 void
-rota__pool_end_queued(struct rota_pool *pool, struct rota__pool_kind *kind, enum rota_pool_end end,
-	int error)
+rota__pool_end_queued(struct rota_pool *pool, struct rota__pool_kind *kind,
+	const struct rota_pool_result *result)
 {
 	for (struct rota_link *link = pool->kinds.next; link != &pool->kinds; link = link->next) {
 		struct rota__pool_kind *known =
@@ -161,9 +154,20 @@ rota__pool_end_queued(struct rota_pool *pool, struct rota__pool_kind *kind, enum
 
 		for (unsigned i = 0; i < ROTA_POOL_PRIORITIES && (kind == NULL || kind == known);
 			i++)
-			end_all(&known->queues[i], end, error);
+			end_all(&known->queues[i], result);
 	}
 	for (unsigned i = 0; i < pool->workers_count; i++)
 		if (kind == NULL || pool->workers[i]->kind == kind)
-			rota__pool_end_pinned(pool->workers[i], end, error);
+			rota__pool_end_pinned(pool->workers[i], result);
+}
+
+void
+rota__pool_cancel_queued(struct rota_pool *pool)
+{
+	const struct rota_pool_result result = {
+		.end = ROTA_POOL_CANCELLED,
+		.text = "the pool stops",
+	};
+
+	rota__pool_end_queued(pool, NULL, &result);
 }

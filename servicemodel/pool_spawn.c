@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -64,6 +66,17 @@ die_with_master(const struct rota_sys_ops *sys, pid_t master)
 		_exit(ROTA_WORKER_LOST);
 }
 
+/* To the master, who keeps it as the last words of the process. */
+static void
+tell_unrunnable(const struct rota_sys_ops *sys, const char *name, int error)
+{
+	char text[256];
+	int len;
+
+	len = snprintf(text, sizeof text, "cannot run %.150s: %s\n", name, strerror(error));
+	(void)!sys->write(STDERR_FILENO, text, (size_t)len);
+}
+
 static void live(const struct rota__pool_worker *worker, const struct ends *ends, pid_t master)
 	__attribute__((noreturn));
 
@@ -89,6 +102,7 @@ live(const struct rota__pool_worker *worker, const struct ends *ends, pid_t mast
 		rota__worker_live(worker, SOCKET);
 	if (setenv("ROTA_WORKER", "3", 1) == 0)
 		(void)sys->execvp(kind->command[0], (char *const *)kind->command);
+	tell_unrunnable(sys, kind->command[0], errno);
 	_exit(NO_PROGRAM);
 }
 

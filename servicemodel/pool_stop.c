@@ -25,7 +25,7 @@ begin_asking(struct rota_pool *pool)
 {
 	pool->stage = ROTA_POOL_ASKS;
 	(void)rota_timer_start(pool->ctx, &pool->stop_timer, pool->ask);
-	rota__pool_end_queued(pool, NULL, ROTA_POOL_CANCELLED, 0);
+	rota__pool_cancel_queued(pool);
 	tell_end_to_all(pool);
 	for (unsigned i = 0; i < pool->workers_count; i++)
 		rota__pool_condemn(pool->workers[i], ROTA_POOL_STOPPED);

@@ -82,7 +82,10 @@ struct rota_pool_result {
 	bool is_dead;      /* this process has died of it, or was killed for it: */
 	int status;        /* as wait4 gives it: WIFEXITED, WIFSIGNALED … */
 	struct rusage usage;
-	/* the last that the process wrote to standard error, with a NUL behind; not when done */
+	/*
+	 * The last that the process wrote to standard error, with a NUL behind; not when done. When
+	 * no worker was left that could take it: the last words of the last one.
+	 */
 	const char *stderr_tail;
 	size_t stderr_len;
 	rota_time waited; /* from submit until a worker was given it (the last attempt) */

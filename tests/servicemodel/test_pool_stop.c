@@ -325,6 +325,11 @@ program__that_there_is_not__is_given_up(void **state)
 	wait_for(ctx, &gang.given_up, 1);
 	gang_wait(ctx, &gang, 1);
 	assert_int_equal(gang.told[0].result.error, -ECHILD);
+	assert_non_null(strstr(gang.told[0].text,
+		"no worker is left that could take it: worker 0"));
+	assert_non_null(strstr(gang.told[0].text, " ended with status 127"));
+	assert_string_equal(gang.told[0].tail,
+		"cannot run /nowhere/at/all: No such file or directory\n");
 	assert_int_equal(WEXITSTATUS(gang.death.status), 127);
 	/* One that is no worker. */
 	gang_add(&gang, &other, "");
