@@ -66,6 +66,14 @@ search(const char *name, int *error)
 	}
 }
 
+const char *
+pool_command_hint(const struct pool_command *command)
+{
+	if (!strpbrk(command->words[0], " \t|;&<>$"))
+		return "";
+	return " (no shell takes it apart: leave the quotes out, or use sh -c)";
+}
+
 int
 pool_command_find(struct pool_command *command)
 {
@@ -81,7 +89,7 @@ pool_command_find(struct pool_command *command)
 	command->path = search(name, &error);
 	if (command->path)
 		return 0;
-	fprintf(stderr, "%s: cannot run %s: %s\n", POOL_NAME, name,
-		rota_strerror(-error, reason, sizeof(reason)));
+	fprintf(stderr, "%s: cannot run %s: %s%s\n", POOL_NAME, name,
+		rota_strerror(-error, reason, sizeof(reason)), pool_command_hint(command));
 	return error == ENOENT ? POOL_NOT_FOUND : POOL_UNRUNNABLE;
 }

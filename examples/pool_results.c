@@ -22,16 +22,25 @@ describe(char *text, size_t size, int status)
 			strsignal(WTERMSIG(status)), WCOREDUMP(status) ? ", core dumped" : "");
 }
 
+/* To the pool it is done. */
+static void
+fail_done(struct pool_work *work, const struct pool_slot *slot, const char *text, const char *tail,
+	size_t tail_len)
+{
+	rota_pool_display_set_failed(work->display, ++work->done_failed);
+	pool_work_fail_line(work, slot->number, slot->line, text, tail, tail_len);
+}
+
 /* A program that cannot be run for any line is not tried for all of them. */
 static void
 fail_to_run(struct pool_work *work, const struct pool_slot *slot, int error)
 {
 	char reason[128];
-	char text[160];
+	char text[192];
 
-	snprintf(text, sizeof(text), "cannot run it: %s",
-		rota_strerror(-error, reason, sizeof(reason)));
-	pool_work_fail_line(work, slot->number, slot->line, text, NULL, 0);
+	snprintf(text, sizeof(text), "cannot run it: %s%s",
+		rota_strerror(-error, reason, sizeof(reason)), pool_command_hint(&work->command));
+	fail_done(work, slot, text, NULL, 0);
 	if (!work->command.path || error == E2BIG || error == ENOMEM || error == EAGAIN)
 		return;
 	pool_work_set_status(work, error == ENOENT ? POOL_NOT_FOUND : POOL_UNRUNNABLE);
@@ -47,8 +56,7 @@ take_reply(struct pool_work *work, const struct pool_slot *slot,
 	size_t out;
 
 	if (!pool_outcome_read(result->bytes, result->len, &outcome, &out)) {
-		pool_work_fail_line(work, slot->number, slot->line,
-			"its worker has not told its end", NULL, 0);
+		fail_done(work, slot, "its worker has not told its end", NULL, 0);
 		return;
 	}
 	if (out > 0 && work->display && isatty(STDOUT_FILENO))
@@ -59,8 +67,7 @@ take_reply(struct pool_work *work, const struct pool_slot *slot,
 		fail_to_run(work, slot, outcome.error);
 	} else if (outcome.status != 0) {
 		describe(text, sizeof(text), outcome.status);
-		pool_work_fail_line(work, slot->number, slot->line, text,
-			(const char *)result->bytes + out, outcome.tail);
+		fail_done(work, slot, text, (const char *)result->bytes + out, outcome.tail);
 	}
 }
 

@@ -43,6 +43,8 @@ struct pool_command {
  * Looks for the program as execvp does. 0, or POOL_NOT_FOUND or POOL_UNRUNNABLE after saying so.
  */
 int pool_command_find(struct pool_command *command);
+/* For who has given a whole command line as the name of a program; otherwise "". */
+const char *pool_command_hint(const struct pool_command *command);
 
 /* The workers' kind, for rota_pool_add_worker; it is of this one command. */
 const struct rota_worker_kind *pool_command_kind(struct pool_command *command);

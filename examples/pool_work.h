@@ -39,10 +39,11 @@ struct pool_work {
 	bool has_line;
 	bool is_feeding;
 	bool is_stopping;
-	bool is_over;   /* no task is left, nor will be */
-	uint64_t unrun; /* lines that were read and not run */
-	int status;     /* what it is to exit with */
-	uint64_t tasks; /* that were submitted */
+	bool is_over;         /* no task is left, nor will be */
+	uint64_t unrun;       /* lines that were read and not run */
+	int status;           /* what it is to exit with */
+	uint64_t tasks;       /* that were submitted */
+	uint64_t done_failed; /* that are done, and their commands have failed */
 	bool has_total;
 };
 

@@ -44,6 +44,7 @@ struct rota_pool_display {
 	struct rota_timer timer;
 	rota_time drawn_at;
 	unsigned drawn;   /* lines that are there */
+	uint64_t failed;  /* of those done, as the program says */
 	uint64_t changes; /* that were seen */
 	uint64_t shown;   /* of these */
 	struct rota__pool_view view;
@@ -138,6 +139,18 @@ see_worker(struct rota_pool_display *display, struct rota__pool_row *row,
 }
 
 static void
+see_failed(struct rota_pool_display *display)
+{
+	uint64_t *ends = display->view.load.ends;
+	uint64_t failed = display->failed;
+
+	if (failed > ends[ROTA_POOL_DONE])
+		failed = ends[ROTA_POOL_DONE];
+	ends[ROTA_POOL_DONE] -= failed;
+	ends[ROTA_POOL_FAILED] += failed;
+}
+
+static void
 see_all(struct rota_pool_display *display)
 {
 	struct rota__pool_view *view = &display->view;
@@ -147,6 +160,7 @@ see_all(struct rota_pool_display *display)
 	rota_pool_counts(display->pool, &counts);
 	view->load.places = rota_pool_workers(display->pool);
 	rota__pool_load_update(&view->load, &counts);
+	see_failed(display);
 	view->row_count = view->load.places < display->options.rows ? view->load.places
 								    : display->options.rows;
 	for (unsigned i = 0; i < view->row_count; i++) {
@@ -453,6 +467,15 @@ void
 rota_pool_display_set_total(struct rota_pool_display *display, uint64_t total)
 {
 	display->options.total = total;
+	change(display);
+}
+
+void
+rota_pool_display_set_failed(struct rota_pool_display *display, uint64_t failed)
+{
+	if (display == NULL)
+		return;
+	display->failed = failed;
 	change(display);
 }
 

@@ -62,6 +62,12 @@ ROTA_API void rota_pool_display_free(struct rota_pool_display *display);
 ROTA_API void rota_pool_display_set_total(struct rota_pool_display *display, uint64_t total);
 
 /*
+ * So many of the tasks that are done have failed all the same, as only the program knows, who reads
+ * what they replied: a command's exit status, say. They are shown as failed. NULL does nothing.
+ */
+ROTA_API void rota_pool_display_set_failed(struct rota_pool_display *display, uint64_t failed);
+
+/*
  * Takes what is drawn off the terminal, for the program to write there; the next frame is drawn
  * behind what it has written. The program's last line should be whole then. NULL does nothing.
  */

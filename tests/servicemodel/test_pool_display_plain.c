@@ -71,6 +71,25 @@ display__plain_terminal__lines(void **state)
 	show_close(&show);
 }
 
+static void
+display__done_that_failed__shown_as_failed(void **state)
+{
+	struct show show;
+
+	show_open_terminal(&show, state, 1, 20);
+	show_display(&show, show.terminal.theirs, true);
+	rota_pool_display_set_failed(NULL, 1);
+	show_submit(&show, 'n');
+	show_submit(&show, 'n');
+	show_submit(&show, 'n');
+	show_take(&show, 3);
+	rota_pool_display_set_failed(show.display, 2);
+	show_end_display(&show);
+	assert_ptr_equal(strstr(show_read(&show), "test: 3 of 3: 1 done, 2 failed; load 0 of 1"),
+		show.terminal.text);
+	show_close(&show);
+}
+
 /* fds[0] is the reader's. Nothing of what is full is waited for. */
 static void
 check_full(void **state, const int fds[2])
@@ -177,6 +196,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		fixture_test(display__file__plain_lines),
 		fixture_test(display__plain_terminal__lines),
+		fixture_test(display__done_that_failed__shown_as_failed),
 		fixture_test(display__full_pipe__program_goes_on),
 		fixture_test(display__full_socket__program_goes_on),
 		fixture_test(display__bad_options__refused),
