@@ -5,6 +5,7 @@
  */
 #include "pool_work.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* No more lines become tasks while so much is to be written. */
@@ -100,10 +101,14 @@ has_room(const struct pool_work *work)
 static void
 see_end(struct pool_work *work)
 {
+	const char *file = work->options->file;
+	char what[200];
+
 	if (work->is_stopping || !work->lines.has_ended || work->has_line)
 		return;
 	if (work->lines.error < 0) {
-		pool_work_fail(work, "cannot read", work->lines.error);
+		snprintf(what, sizeof(what), "cannot read %s", file ? file : "standard input");
+		pool_work_fail(work, what, work->lines.error);
 		return;
 	}
 	if (!work->has_total && work->display)

@@ -205,8 +205,8 @@ run_all(struct pool_work *work, int fd)
 	program_close(&work->program);
 	pool_failures_tell(&work->failures);
 	if (work->unrun > 0 && work->output.error != -EPIPE)
-		fprintf(stderr, "%s: %" PRIu64 " lines that were read were not run\n", POOL_NAME,
-			work->unrun);
+		fprintf(stderr, "%s: %" PRIu64 " %s not run\n", POOL_NAME, work->unrun,
+			work->unrun == 1 ? "line that was read was" : "lines that were read were");
 	end_by_signal(work);
 	return work->status;
 }

@@ -407,8 +407,8 @@ program_seconds(const char *name, const char *option, const char *text, rota_tim
 	/* strtod takes blanks, signs, "inf", "nan" and hexadecimal digits, too. */
 	if (text[0] == '\0' || text[strspn(text, "0123456789.")] != '\0' || *end != '\0' ||
 		!(seconds >= low && seconds <= high))
-		return program_misuse(name, "%s wants seconds from %g to %g, not '%s'", option, low,
-			high, text);
+		return program_misuse(name, "%s wants seconds from %g to %.9g, not '%s'", option,
+			low, high, text);
 	*ret_duration = (rota_time)(seconds * ROTA_SECOND);
 	return 0;
 }
