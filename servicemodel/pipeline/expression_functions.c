@@ -216,8 +216,7 @@ rota__evaluate_match(const struct node *node, struct evaluation *evaluation)
 
 	if (text.type != ROTA_TYPE_TEXT && text.type != ROTA_TYPE_BYTES)
 		return rota_value_null();
-	r = rota__regexp_match(node->pattern, text.is.bytes, text.len, node->matched,
-		node->limits);
+	r = rota__regexp_match(node->pattern, text.is.bytes, text.len, node->matched, node->limits);
 	if (r == PCRE2_ERROR_NOMEMORY && evaluation->error == 0)
 		evaluation->error = -ENOMEM;
 	if (r < 0 && r != PCRE2_ERROR_NOMATCH)
