@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pool_run.h - the parts of rota-pool: lines come in (pool_lines.c), become tasks of a pool
- * (pool_feed.c), whose workers run a command for each (pool_command.c); what commands print goes out
- * whole (pool_output.c, pool_errors.c), and what failed is told at the end (pool_failures.c). What
- * holds these together is pool_work.h's.
+ * (pool_feed.c), whose workers run a command for each (pool_command.c); what commands print goes
+ * out whole (pool_output.c, pool_errors.c), and what failed is told at the end (pool_failures.c).
+ * What holds these together is pool_work.h's.
  */
 #ifndef EXAMPLES_POOL_RUN_H
 #define EXAMPLES_POOL_RUN_H

@@ -15,8 +15,8 @@ const struct rota_sys_ops *rota__files_sys(void);
 
 /*
  * Makes a file that was not there: its name is the path with something behind it, which is another
- * one as long as there is such a file. ret_name is to be freed by rota__free. Returns the descriptor,
- * or a negative errno.
+ * one as long as there is such a file. ret_name is to be freed by rota__free. Returns the
+ * descriptor, or a negative errno.
  */
 int rota__files_create(const char *path, int flags, mode_t mode, char **ret_name);
 

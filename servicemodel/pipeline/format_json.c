@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Lines that are JSON objects, read by jansson: each member is a field. Members of an object in it
- * are fields, too, named outer.inner; an array is a field with its JSON as text. An int that 64 bits
- * have no room for is a double.
+ * are fields, too, named outer.inner; an array is a field with its JSON as text. An int that 64
+ * bits have no room for is a double.
  */
 #include <errno.h>
 #include <math.h>

@@ -8,7 +8,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-/* NULL: no memory. Both are freed by PCRE2's functions, the first behind all that was made by it. */
+/* NULL: no memory. PCRE2's functions free both, the first behind all that was made by it. */
 pcre2_general_context *rota__regexp_memory(void);
 pcre2_match_context *rota__regexp_limits(pcre2_general_context *memory);
 

@@ -7,14 +7,14 @@
  *
  * Workers are forked from the master, or are programs of their own that call rota_worker_main. Each
  * is in a process group of its own, so that the master ends what it starts with it; is killed by
- * the kernel as soon as its master's thread is dead, however that happens; has /dev/null as standard
- * input, a pipe to the master as standard error, and the master's standard output. When the master
- * is dead, what is left of that group is killed too, by the pool's keeper (<rota/pool.h>). What has
- * left it, by setsid(2) or setpgid(2), is left alone, and so it is whenever a worker ends; a worker
- * should not leave it itself. What a worker executes does not have its socket. A forked worker
- * has of the master's descriptors only these: its memory is a copy, of which nothing may be used
- * that belongs to a context; signals that the master has started are as they were before. It ends
- * by _exit, so that what stdio still holds is lost (fflush).
+ * the kernel as soon as its master's thread is dead, however that happens; has /dev/null as
+ * standard input, a pipe to the master as standard error, and the master's standard output. When
+ * the master is dead, what is left of that group is killed too, by the pool's keeper
+ * (<rota/pool.h>). What has left it, by setsid(2) or setpgid(2), is left alone, and so it is
+ * whenever a worker ends; a worker should not leave it itself. What a worker executes does not have
+ * its socket. A forked worker has of the master's descriptors only these: its memory is a copy, of
+ * which nothing may be used that belongs to a context; signals that the master has started are as
+ * they were before. It ends by _exit, so that what stdio still holds is lost (fflush).
  *
  * The calls that take a struct rota_worker or a struct rota_worker_task are that process's, those
  * with a task inside its run_task.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files that commands write: a file that is replaced keeps its mode, a link stays one, and what lies
- * in the way of a file's passing name is not touched. Lines have the columns that were given. And
- * sort has its file wherever the folder is.
+ * Files that commands write: a file that is replaced keeps its mode, a link stays one, and what
+ * lies in the way of a file's passing name is not touched. Lines have the columns that were given.
+ * And sort has its file wherever the folder is.
  */
 #include <errno.h>
 #include <fcntl.h>
