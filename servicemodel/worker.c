@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <time.h>
@@ -347,17 +348,33 @@ set_up_program(struct rota_worker *worker, const struct rota_worker_kind *const 
 	return r;
 }
 
+/* The pool's socket, as the environment has its number; -1: there is none. */
+static int
+find_socket(void)
+{
+	const char *text = getenv("ROTA_WORKER");
+	char *end;
+	long number;
+
+	if (text == NULL || text[0] < '0' || text[0] > '9')
+		return -1;
+	errno = 0;
+	number = strtol(text, &end, 10);
+	if (*end != '\0' || errno != 0 || number <= STDERR_FILENO || number > INT_MAX)
+		return -1;
+	return (int)number;
+}
+
 int
 rota_worker_main(int argc, char **argv, const struct rota_worker_kind *const *kinds)
 {
-	const char *text = getenv("ROTA_WORKER");
 	struct rota_worker worker = { .argc = argc, .argv = argv };
 	void *arguments = NULL;
 	size_t len = 0;
-	int fd = text != NULL ? atoi(text) : -1;
+	int fd = find_socket();
 	int status;
 
-	if (fd <= STDERR_FILENO)
+	if (fd < 0)
 		return -ENOTCONN;
 	/* What it starts is no worker of that pool. */
 	(void)unsetenv("ROTA_WORKER");

@@ -4,6 +4,7 @@
  * is gone but which still says that it runs has crashed; as the kernel gives out pids again, when
  * the process began is noted, too.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -24,6 +25,9 @@
 #define PATTERN "{pipeline: s, dispatcher: s, pid: i, birth: U, started: I, ended: I, state: i}"
 #define READ_PATTERN \
 	"{pipeline: t, dispatcher: t, pid: i, birth: U, started: I, ended: I, state: i}"
+/* Where these are in /proc/PID/stat, counted from 1. */
+#define STATE_FIELD 3
+#define BIRTH_FIELD 22
 
 const char *
 rota_run_state_name(enum rota_run_state state)
@@ -33,14 +37,36 @@ rota_run_state_name(enum rota_run_state state)
 	return names[state];
 }
 
+/*
+ * When a process began, from what the kernel says of it: behind the name in brackets, which may be
+ * anything, a space and a letter, its state; then numbers, each behind a space. 0: it is dead.
+ */
+static uint64_t
+parse_birth(const char *text)
+{
+	const char *field = strrchr(text, ')');
+	unsigned long long birth;
+
+	if (field == NULL || *++field != ' ' || field[1] == 'Z' || field[1] == 'X')
+		return 0;
+	for (int i = STATE_FIELD; i < BIRTH_FIELD; i++) {
+		field = strchr(field + 1, ' ');
+		if (field == NULL)
+			return 0;
+	}
+	if (!isdigit((unsigned char)field[1]))
+		return 0;
+	errno = 0;
+	birth = strtoull(field + 1, NULL, 10);
+	return errno == 0 ? birth : 0;
+}
+
 /* When a process began, in the kernel's ticks; 0: there is none, or it is dead and not reaped. */
 static uint64_t
 birth_of(pid_t pid)
 {
 	const struct rota_sys_ops *sys = rota__default_sys();
-	char path[40], text[1024], state;
-	unsigned long long birth = 0;
-	const char *behind;
+	char path[40], text[1024];
 	ssize_t n;
 	int fd;
 
@@ -51,16 +77,7 @@ birth_of(pid_t pid)
 	n = sys->read(fd, text, sizeof text - 1);
 	sys->close(fd);
 	text[n < 0 ? 0 : n] = '\0';
-	/* The name in brackets may be anything. */
-	behind = strrchr(text, ')');
-	if (behind == NULL ||
-		sscanf(behind,
-			") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-			"%*s %llu",
-			&state, &birth) != 2 ||
-		state == 'Z' || state == 'X')
-		return 0;
-	return birth;
+	return parse_birth(text);
 }
 
 static int
