@@ -99,7 +99,7 @@ int
 main(int argc, char **argv)
 {
 	struct rota_channel *channel;
-	struct rota_receiver *receiver;
+	struct rota_receiver *receiver = NULL;
 	struct rota_sender *sender;
 	char reason[128];
 	pid_t pid;

@@ -4,8 +4,9 @@
  * with what it has printed.
  *
  * The command is in the worker's process group, so that it ends with the worker and, whoever dies,
- * with rota-pool; and the kernel kills it when the worker dies. It is over when its process has ended: what that has left behind
- * in the background may still have the pipes open, and is not waited for.
+ * with rota-pool; and the kernel kills it when the worker dies. It is over when its process has
+ * ended: what that has left behind in the background may still have the pipes open, and is not
+ * waited for.
  */
 #include "pool_run.h"
 
@@ -181,8 +182,9 @@ start_with(struct running *running, const int fds[2])
 
 	own.is_asked = 0;
 	own.is_running = 1;
-	pid = vfork();
+	pid = vfork(); /* NOLINT: posix_spawn cannot have the kernel kill what it starts */
 	if (pid == 0)
+		/* NOLINTNEXTLINE: it writes nothing but error, and calls nothing that allocates. */
 		become(own.command->path, own.argv, worker, fds, &error);
 	if (pid < 0)
 		return errno;

@@ -44,7 +44,7 @@ static const char help[] =
 
 #define JOBS_MOST ROTA_POOL_WORKERS
 #define RETRIES_MOST 1000
-#define TIMEOUT_MOST (365 * 24 * 60 * ROTA_MINUTE)
+#define TIMEOUT_MOST (ROTA_MINUTE * 60 * 24 * 365)
 #define OUTPUT ((uint64_t)64 << 20)
 #define OUTPUT_MOST ((uint64_t)1 << 30)
 

@@ -384,7 +384,7 @@ read_answer(const char *text, bool *ret_several, size_t *ret_event_max)
 	int several;
 	size_t event_max;
 
-	if (sscanf(text, ANSWER, &several, &event_max) != 2)
+	if (sscanf(text, ANSWER, &several, &event_max) != 2) /* NOLINT: compared with text below */
 		return -EPROTO;
 	snprintf(again, sizeof again, ANSWER, several, event_max);
 	if (strcmp(again, text) != 0 || event_max == 0 || event_max > ROTA__EVENT_MOST ||

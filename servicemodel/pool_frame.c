@@ -248,6 +248,7 @@ size_t
 rota__pool_view_draw(const struct rota__pool_view *view, unsigned drawn, char *buffer,
 	unsigned *ret_drawn)
 {
+	static const char end[] = { '\033', '[', 'J' };
 	struct frame frame = { .view = view, .buffer = buffer };
 	char line[ROTA__POOL_LINE];
 	struct rota__text text = rota__text_begin(line, sizeof line);
@@ -264,7 +265,7 @@ rota__pool_view_draw(const struct rota__pool_view *view, unsigned drawn, char *b
 		add_line(&frame, line);
 	}
 	add_rows(&frame);
-	memcpy(buffer + frame.used, "\033[J", 3);
+	memcpy(buffer + frame.used, end, sizeof end);
 	*ret_drawn = frame.lines;
-	return frame.used + 3;
+	return frame.used + sizeof end;
 }

@@ -116,7 +116,7 @@ make_room(struct rota_receiver *receiver)
 
 	if (receiver->topic_count < receiver->topic_size)
 		return 0;
-	topics = rota__realloc(receiver->topics, size * sizeof *topics);
+	topics = rota__realloc(receiver->topics, size * sizeof(struct rota__topic *));
 	if (topics == NULL)
 		return -ENOMEM;
 	receiver->topics = topics;
@@ -139,7 +139,7 @@ insert(struct rota_receiver *receiver, size_t place, const char *name, size_t le
 	topic->len = len;
 	memcpy(topic->name, name, len + 1);
 	memmove(receiver->topics + place + 1, receiver->topics + place,
-		(receiver->topic_count - place) * sizeof topic);
+		(receiver->topic_count - place) * sizeof(struct rota__topic *));
 	receiver->topics[place] = topic;
 	receiver->topic_count++;
 	return topic;

@@ -312,12 +312,11 @@ rota__chain_try(const struct rota_pipeline *pipeline, struct rota_pipeline_error
 	struct rota__chain *chain = NULL;
 	int r = rota__chain_new(&execution, pipeline, 0, pipeline->count, &chain);
 
-	for (size_t i = 0; r == 0 && i < chain->count; i++) {
+	for (size_t i = 0; chain != NULL && r == 0 && i < chain->count; i++) {
 		if (!has_references(chain->stages[i].step))
 			r = init(&chain->stages[i]);
 	}
-	if (chain != NULL)
-		rota__chain_free(chain);
+	rota__chain_free(chain);
 	if (r < 0 && error != NULL)
 		*error = execution.error;
 	return r;

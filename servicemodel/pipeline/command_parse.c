@@ -25,9 +25,9 @@ static const struct format *
 find_format(const char *name)
 {
 	static const struct format *const formats[] = { &rota__format_combined, &rota__format_json,
-		&rota__format_pairs };
+		&rota__format_pairs, NULL };
 
-	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++)
+	for (size_t i = 0; formats[i] != NULL; i++)
 		if (strcmp(formats[i]->name, name) == 0)
 			return formats[i];
 	return &rota__format_pattern;

@@ -71,7 +71,7 @@ name_item(struct clause *clause, struct item *item)
 static int
 parse_item(struct clause *clause, struct item *item)
 {
-	bool has_bracket;
+	bool has_bracket = false;
 	int kind = 0;
 	int r;
 

@@ -61,9 +61,7 @@ fail(struct rota__crew *crew, const struct rota_pipeline_error *error, bool is_c
 	if (told->code == 0 || (is_cause && !crew->has_cause))
 		*told = *error;
 	crew->has_cause |= is_cause;
-	if (is_cause)
-		kill_all(crew);
-	else if (rota_timer_start(crew->ctx, &crew->grace, GRACE) < 0)
+	if (is_cause || rota_timer_start(crew->ctx, &crew->grace, GRACE) < 0)
 		kill_all(crew);
 }
 

@@ -211,7 +211,7 @@ struct rota_value
 rota__evaluate_match(const struct node *node, struct evaluation *evaluation)
 {
 	struct rota_value text = evaluate(node->first, evaluation);
-	PCRE2_SIZE *places = pcre2_get_ovector_pointer(node->matched);
+	const PCRE2_SIZE *place = pcre2_get_ovector_pointer(node->matched);
 	int r;
 
 	if (text.type != ROTA_TYPE_TEXT && text.type != ROTA_TYPE_BYTES)
@@ -223,13 +223,12 @@ rota__evaluate_match(const struct node *node, struct evaluation *evaluation)
 		return rota_value_null();
 	if (node->detail < 0)
 		return rota_value_bool(r > 0);
-	if (r <= node->detail || places[2 * node->detail] == PCRE2_UNSET ||
-		places[2 * node->detail] > places[2 * node->detail + 1])
+	place += 2 * (size_t)node->detail;
+	if (r <= node->detail || place[0] == PCRE2_UNSET || place[0] > place[1])
 		return rota_value_null();
 	if (text.len == 0)
 		return rota_value_text("", 0);
-	return rota_value_text(text.is.bytes + places[2 * node->detail],
-		places[2 * node->detail + 1] - places[2 * node->detail]);
+	return rota_value_text(text.is.bytes + place[0], place[1] - place[0]);
 }
 
 /* Numbers */

@@ -32,13 +32,11 @@ rota__files_sys(void)
 static char *
 copy_text(const char *text, const char *more)
 {
-	size_t len = strlen(text), more_len = strlen(more);
-	char *copy = rota__malloc(len + more_len + 1);
+	size_t size = strlen(text) + strlen(more) + 1;
+	char *copy = rota__malloc(size);
 
-	if (copy != NULL) {
-		memcpy(copy, text, len);
-		memcpy(copy + len, more, more_len + 1);
-	}
+	if (copy != NULL)
+		snprintf(copy, size, "%s%s", text, more);
 	return copy;
 }
 

@@ -135,8 +135,8 @@ start(struct rota_stage *stage, void *state)
 static struct rota_value
 value_of(const struct pattern *pattern, const char *line, uint32_t number, int matched)
 {
-	const PCRE2_SIZE *places = pcre2_get_ovector_pointer(pattern->matched);
-	size_t from = places[2 * number], to = places[2 * number + 1];
+	const PCRE2_SIZE *place = pcre2_get_ovector_pointer(pattern->matched) + 2 * (size_t)number;
+	size_t from = place[0], to = place[1];
 
 	/* \K can put the beginning behind the end. */
 	if ((int)number >= matched || from == PCRE2_UNSET || from > to)

@@ -26,7 +26,7 @@ is_control(char byte)
 static bool
 ends_word(char byte)
 {
-	return is_space(byte) || is_control(byte) || memchr("\"'|[]{};,=", byte, 10) != NULL;
+	return is_space(byte) || is_control(byte) || strchr("\"'|[]{};,=", byte) != NULL;
 }
 
 static bool
@@ -58,7 +58,7 @@ escape_len(const char *text, size_t len)
 {
 	if (len < 2)
 		return 0;
-	if (memchr("\"\\nrt", text[1], 5) != NULL)
+	if (text[1] != '\0' && strchr("\"\\nrt", text[1]) != NULL)
 		return 2;
 	if (text[1] != 'x' || len < 4 || !isxdigit((unsigned char)text[2]) ||
 		!isxdigit((unsigned char)text[3]))

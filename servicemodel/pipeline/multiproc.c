@@ -218,8 +218,9 @@ dispatch(struct rota_run *run)
 	plan.layers[0].processes = 1;
 	plan.layers[0].end = run->pipeline->count;
 	r = rota__plan_layers(run, &plan);
-	if (r == 0)
-		r = make_crew(run, &plan, &crew);
+	if (r < 0)
+		return r;
+	r = make_crew(run, &plan, &crew);
 	if (r < 0)
 		return r;
 	r = open_share(crew);

@@ -121,17 +121,21 @@ static size_t
 format_double(double number, char text[NUMBER_TEXT])
 {
 	int digits = 15;
+	size_t len;
 	char *dot;
 
 	do
 		snprintf(text, NUMBER_TEXT, "%.*g", digits, number);
 	while (strtod(text, NULL) != number && ++digits <= 17);
+	len = strlen(text);
 	dot = strchr(text, point());
-	if (dot != NULL)
+	if (dot != NULL) {
 		*dot = '.';
-	else if (strchr(text, 'e') == NULL)
-		strcat(text, ".0");
-	return strlen(text);
+	} else if (strchr(text, 'e') == NULL) {
+		memcpy(text + len, ".0", sizeof ".0");
+		len += 2;
+	}
+	return len;
 }
 
 size_t

@@ -373,7 +373,7 @@ parse_name(struct parser *parser, struct rota_pipeline **ret_pipeline)
 static int
 parse_all(struct parser *parser, struct rota_pipeline **ret_first)
 {
-	struct rota_pipeline *pipeline;
+	struct rota_pipeline *pipeline = NULL;
 	struct rota__token token;
 	int r;
 

@@ -133,7 +133,7 @@ static int
 grow(struct figures *figures)
 {
 	size_t size = figures->size == 0 ? SLOTS_FIRST : 2 * figures->size;
-	size_t more = size / 2 * sizeof(*figures->groups) + size * sizeof(*figures->slots);
+	size_t more = size / 2 * sizeof(struct group *) + size * sizeof(*figures->slots);
 	uint32_t *slots;
 	struct group **groups;
 
@@ -286,7 +286,7 @@ void
 rota__figures_sort(struct figures *figures)
 {
 	if (figures->count > 1)
-		qsort_r(figures->groups, figures->count, sizeof(*figures->groups), compare_groups,
+		qsort_r(figures->groups, figures->count, sizeof(struct group *), compare_groups,
 			figures);
 }
 

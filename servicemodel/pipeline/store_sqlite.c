@@ -171,7 +171,7 @@ static int
 change(struct sqlite *sqlite, const char *text, const char *key, const struct rota_bytes *one,
 	const struct rota_bytes *two)
 {
-	sqlite3_stmt *statement;
+	sqlite3_stmt *statement = NULL;
 	int code, r = prepare(sqlite, text, key, one, two, &statement);
 
 	if (r < 0)
@@ -186,7 +186,7 @@ static int
 get(void *state, const char *key, struct rota_buffer *value)
 {
 	struct sqlite *sqlite = state;
-	sqlite3_stmt *statement;
+	sqlite3_stmt *statement = NULL;
 	int code, r;
 
 	r = prepare(sqlite, "SELECT value FROM rota_store WHERE key = ?1", key, NULL, NULL,
@@ -250,7 +250,7 @@ list(void *state, const char *prefix, rota_store_list_fn *on_entry, void *userda
 {
 	struct sqlite *sqlite = state;
 	size_t len = strlen(prefix);
-	sqlite3_stmt *statement;
+	sqlite3_stmt *statement = NULL;
 	int code = SQLITE_DONE, r;
 
 	r = prepare(sqlite, "SELECT key, value FROM rota_store WHERE key >= ?1 ORDER BY key",
