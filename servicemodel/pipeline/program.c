@@ -60,6 +60,7 @@ struct work {
 	struct rota_buffer text;
 	bool has_store;    /* that has a name */
 	bool has_progress; /* on stderr's line */
+	uint64_t told;     /* of progress in lines: percent, or how much was done */
 };
 
 static int misuse(const struct work *work, const char *format, ...)
@@ -303,11 +304,33 @@ read_text(struct work *work)
 	return 0;
 }
 
+/* Where a line is not ours alone to go back in: few ones, each whole. */
+static void
+tell_progress(struct work *work, const struct rota_progress *progress)
+{
+	uint64_t percent;
+
+	if (progress->total > 0) {
+		percent = (uint64_t)(100.0 * (double)progress->done / (double)progress->total);
+		if (percent > work->told)
+			fprintf(stderr, "%s: %" PRIu64 " %%\n", progress->command, percent);
+		work->told = percent > work->told ? percent : work->told;
+	} else if (progress->done / 2 >= work->told) {
+		fprintf(stderr, "%s: %" PRIu64 "\n", progress->command, progress->done);
+		work->told = progress->done;
+	}
+}
+
 static void
 show_progress(const struct rota_progress *progress, void *userdata)
 {
 	struct work *work = userdata;
 
+	/* What the pipeline writes would stand behind it, on a terminal that both go to. */
+	if (!isatty(STDERR_FILENO) || isatty(STDOUT_FILENO)) {
+		tell_progress(work, progress);
+		return;
+	}
 	work->has_progress = true;
 	if (progress->total > 0)
 		fprintf(stderr, "\r%s: %3.0f %%", progress->command,
