@@ -9,6 +9,8 @@
  *   own_pipeline run "read notes.txt | words | stats count by word | share count | output"
  *   own_pipeline run -d guarded "files /etc | sort -size | head 3 | output"
  */
+#define _GNU_SOURCE 1
+
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
