@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sorting: records in one block of memory, each as MessagePack of one record with the numbers of
- * this process's names, and an array of where they are. A full block is sorted and appended to a
- * file as a run; runs are read back through a small window each.
- *
- * A record is its length, then for each field its name's number and its value, in this process's
- * own representation: nobody else reads it.
+ * Sorting: records in one block of memory, as kept.h has them, and an array of where they are. A full
+ * block is sorted and appended to a file as a run; runs are read back through a small window each.
  */
 #include "sort.h"
 
@@ -20,15 +16,10 @@
 
 #include "allocator.h"
 #include "files.h"
+#include "kept.h"
 
 #define WINDOW_LEAST ((size_t)16 << 10)
 #define RUNS_MAX 256
-
-/* What stands before a kept record's fields. Text follows these, in their order. */
-struct kept {
-	uint32_t len; /* of all of it, rounded */
-	uint32_t count;
-};
 
 struct run {
 	uint64_t offset; /* in the file, of what was not read */
@@ -106,84 +97,6 @@ rota__sorter_folder(void)
 	return folder != NULL && *folder != '\0' ? folder : "/tmp";
 }
 
-/* Kept records */
-
-static bool
-is_string(const struct rota_value *value)
-{
-	return value->type == ROTA_TYPE_TEXT || value->type == ROTA_TYPE_BYTES;
-}
-
-static size_t
-kept_size(const struct rota_record *record)
-{
-	size_t len = sizeof(struct kept) + record->count * sizeof(struct rota_field);
-
-	for (size_t i = 0; i < record->count; i++)
-		len += is_string(&record->fields[i].value) ? record->fields[i].value.len : 0;
-	return (len + 7) & ~(size_t)7;
-}
-
-static void
-keep(char *place, size_t len, const struct rota_record *record)
-{
-	struct kept *kept = (struct kept *)(void *)place;
-	struct rota_field *fields = (struct rota_field *)(void *)(kept + 1);
-	char *text = (char *)(fields + record->count);
-
-	kept->len = (uint32_t)len;
-	kept->count = (uint32_t)record->count;
-	memcpy(fields, record->fields, record->count * sizeof(*fields));
-	for (size_t i = 0; i < record->count; i++) {
-		const struct rota_value *value = &record->fields[i].value;
-
-		if (!is_string(value) || value->len == 0)
-			continue;
-		memcpy(text, value->is.bytes, value->len);
-		text += value->len;
-	}
-}
-
-/* Text is found behind the fields, so that a record can be moved. */
-static struct rota_value
-kept_value(const struct kept *kept, rota_name name)
-{
-	const struct rota_field *fields = (const struct rota_field *)(const void *)(kept + 1);
-	const char *text = (const char *)(fields + kept->count);
-
-	for (uint32_t i = 0; i < kept->count; i++) {
-		struct rota_value value = fields[i].value;
-
-		if (is_string(&value)) {
-			value.is.bytes = text;
-			text += value.len;
-		}
-		if (fields[i].name == name)
-			return value;
-	}
-	return rota_value_null();
-}
-
-static int
-restore(const struct kept *kept, struct rota_record *record)
-{
-	const struct rota_field *fields = (const struct rota_field *)(const void *)(kept + 1);
-	const char *text = (const char *)(fields + kept->count);
-	int r = 0;
-
-	rota_record_reset(record);
-	for (uint32_t i = 0; i < kept->count && r == 0; i++) {
-		struct rota_value value = fields[i].value;
-
-		if (is_string(&value)) {
-			value.is.bytes = text;
-			text += value.len;
-		}
-		r = rota_record_set(record, fields[i].name, &value);
-	}
-	return r;
-}
-
 /* Order */
 
 static int
@@ -206,8 +119,8 @@ compare_places(const void *a_, const void *b_, void *sorter_)
 
 	for (size_t i = 0; i < sorter->key_count; i++) {
 		const struct sort_key *key = &sorter->keys[i];
-		struct rota_value left = kept_value(one, key->name);
-		struct rota_value right = kept_value(other, key->name);
+		struct rota_value left = rota__kept_value(one, key->name);
+		struct rota_value right = rota__kept_value(other, key->name);
 		int order = compare_values(key, &left, &right);
 
 		if (order != 0)
@@ -389,7 +302,7 @@ make_room(struct sorter *sorter, size_t len)
 int
 rota__sorter_add(struct sorter *sorter, const struct rota_record *record)
 {
-	size_t len = kept_size(record);
+	size_t len = rota__kept_size(record);
 	size_t taken = sorter->len + sorter->count * sizeof(*sorter->places);
 	int r = 0;
 
@@ -401,7 +314,7 @@ rota__sorter_add(struct sorter *sorter, const struct rota_record *record)
 		r = make_room(sorter, len);
 	if (r < 0)
 		return r;
-	keep(sorter->bytes + sorter->len, len, record);
+	rota__kept_put(sorter->bytes + sorter->len, len, record);
 	sorter->places[sorter->count++] = (uint32_t)(sorter->len / 8);
 	sorter->len += len;
 	return 0;
@@ -462,7 +375,7 @@ advance(struct sorter *sorter, struct run *run)
 	if (r < 0)
 		return r;
 	kept = (const struct kept *)(void *)(run->window + run->at);
-	r = restore(kept, &run->record);
+	r = rota__kept_restore(kept, &run->record);
 	run->at += kept->len;
 	run->has_record = r == 0;
 	return r;
@@ -529,7 +442,7 @@ rota__sorter_next(struct sorter *sorter, struct rota_record **ret_record)
 	if (sorter->next == sorter->count)
 		return 0;
 	place = sorter->bytes + 8 * (size_t)sorter->places[sorter->next++];
-	r = restore((const struct kept *)(const void *)place, &sorter->record);
+	r = rota__kept_restore((const struct kept *)(const void *)place, &sorter->record);
 	if (r < 0)
 		return r;
 	*ret_record = &sorter->record;
