@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parts of the parser have in common: nodes of the tree, what their values can be, and what
- * is said of a word that should not be there.
+ * What the parts of the parser have in common: nodes of the tree, what their values can be, and
+ * what is said of a word that should not be there.
  */
 #include "expression_parser.h"
 

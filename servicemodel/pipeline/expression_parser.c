@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Expressions: from text to a tree, by recursive descent, those operators first that bind most. Each
- * looks at what its operands can be, so that what is wrong for every record is told here, where it
- * stands in the text.
+ * Expressions: from text to a tree, by recursive descent, those operators first that bind most.
+ * Each looks at what its operands can be, so that what is wrong for every record is told here,
+ * where it stands in the text.
  */
 #include "expression_parser.h"
 
@@ -13,6 +13,7 @@ static int
 make_binary(struct parser *parser, evaluate_fn *evaluate_, unsigned types, struct node *left,
 	struct node *right, struct node **ret_node)
 {
+	/* NOLINTNEXTLINE: operands are there when they have been parsed without an error. */
 	int r = rota__parser_node(parser, evaluate_, types, left->offset, ret_node);
 
 	if (r < 0)
@@ -26,7 +27,7 @@ static int
 parse_unary(struct parser *parser, struct node **ret_node)
 {
 	size_t offset = parser->lexer.token.offset;
-	struct node *operand;
+	struct node *operand = NULL;
 	int r;
 
 	if (!rota__parser_is_at(parser, "-"))
@@ -61,7 +62,7 @@ struct level {
 static int
 parse_level(struct parser *parser, const struct level *level, struct node **ret_node)
 {
-	struct node *left, *right;
+	struct node *left = NULL, *right = NULL;
 	int r = level->operand(parser, &left);
 
 	while (r == 0) {
@@ -130,13 +131,13 @@ kinds(unsigned types)
 static int
 parse_comparison_with(struct parser *parser, struct node *left, int which, struct node **ret_node)
 {
-	struct node *right;
+	struct node *right = NULL;
 	size_t sign = parser->lexer.token.offset;
 	int r = rota__expression_next(&parser->lexer);
 
 	if (r == 0)
 		r = parse_join(parser, &right);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (left->types == OF_NULL || right->types == OF_NULL)
 		return rota__expression_fail(parser->lexer.error, sign,
@@ -178,7 +179,7 @@ parse_is_null(struct parser *parser, struct node *left, struct node **ret_node)
 static int
 parse_in(struct parser *parser, struct node *left, struct node **ret_node)
 {
-	struct node *member;
+	struct node *member = NULL;
 	int r = rota__parser_node(parser, rota__evaluate_in, OF_BOOL | OF_NULL, left->offset,
 		ret_node);
 
@@ -190,8 +191,9 @@ parse_in(struct parser *parser, struct node *left, struct node **ret_node)
 		r = rota__parser_expect(parser, "(");
 	while (r == 0) {
 		r = rota__parse_expression(parser, &member);
-		if (r < 0)
+		if (r != 0)
 			break;
+		/* NOLINTNEXTLINE: without an error there is a member. */
 		if ((kinds(left->types) & kinds(member->types)) == 0)
 			return rota__expression_fail(parser->lexer.error, member->offset,
 				"want %s, as before 'in', have %s",
@@ -210,7 +212,7 @@ static int
 parse_comparison(struct parser *parser, struct node **ret_node)
 {
 	static const char *const signs[] = { "==", "!=", "<", "<=", ">", ">=", "=" };
-	struct node *left;
+	struct node *left = NULL;
 	int r = parse_join(parser, &left);
 
 	if (r < 0)
@@ -230,7 +232,7 @@ static int
 parse_not(struct parser *parser, struct node **ret_node)
 {
 	size_t offset = parser->lexer.token.offset;
-	struct node *operand;
+	struct node *operand = NULL;
 	int r;
 
 	if (!rota__parser_is_at(parser, "not"))

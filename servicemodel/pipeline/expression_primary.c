@@ -154,7 +154,7 @@ parse_arguments(struct parser *parser, const struct function *function, struct n
 	unsigned count = 0;
 
 	while (!rota__parser_is_at(parser, ")")) {
-		struct node *argument;
+		struct node *argument = NULL;
 		int r = count == 0 ? 0 : rota__parser_expect(parser, ",");
 
 		if (r == 0)
@@ -169,7 +169,7 @@ parse_arguments(struct parser *parser, const struct function *function, struct n
 			return r;
 		add_operand(node, argument);
 		if (function->gives == 0 && count >= function->from)
-			node->types |= argument->types;
+			node->types |= argument->types; /* NOLINT: no error, so it is there */
 		count++;
 	}
 	if (count < function->least)
