@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Records that are kept in one block of memory each, or in a file, until they are sorted: a head, the
- * fields with the numbers of this process's names, and their texts behind them, in their order. It is
- * this process's own representation: nobody else reads it.
+ * Records that are kept in one block of memory each, or in a file, until they are sorted: a head,
+ * the fields with the numbers of this process's names, and their texts behind them, in their order.
+ * It is this process's own representation: nobody else reads it.
  */
 #ifndef ROTA_PRIVATE_PIPELINE_KEPT_H
 #define ROTA_PRIVATE_PIPELINE_KEPT_H

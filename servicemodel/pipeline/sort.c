@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sorting: records in one block of memory, as kept.h has them, and an array of where they are. A full
- * block is sorted and appended to a file as a run; runs are read back through a small window each.
+ * Sorting: records in one block of memory, as kept.h has them, and an array of where they are. A
+ * full block is sorted and appended to a file as a run; runs are read back through a small window
+ * each.
  */
 #include "sort.h"
 
