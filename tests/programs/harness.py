@@ -137,9 +137,11 @@ class Process:
     def said(self, pattern):
         """Waits until it has printed a whole line with the pattern on stderr; returns the match."""
         def found():
+            # First whether more can come: it may print the line and end between two looks.
+            is_over = self.popen.poll() is not None and not self._is_read()
             complete = self.err[:self.err.rfind("\n") + 1]
             match = re.search(pattern, complete, re.MULTILINE)
-            if not match and self.popen.poll() is not None and not self._is_read():
+            if not match and is_over:
                 raise Failure(f"{self} ended with {self.popen.returncode}: {self.err}")
             return match
         return poll(found, f"{self} says '{pattern}'")
