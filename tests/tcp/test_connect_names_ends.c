@@ -238,7 +238,8 @@ try_with_faults(struct fixture *fixture, struct dns_rule *rules, size_t count)
 	assert_int_equal(door_open(ctx, door, "127.0.0.1:0", NULL), 0);
 	names.use_hosts = false;
 	names.try_timeout = 20 * MS;
-	names.tries = 3;
+	/* A host's frames take their time, and the last try is the one that waits longest. */
+	names.tries = getenv("ROTA_HOST") != NULL ? 4 : 3;
 	serve_names(ctx, rules, count, &names);
 	options.connect_timeout = 5 * ROTA_SECOND;
 	begin_fault();
