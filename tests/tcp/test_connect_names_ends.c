@@ -6,6 +6,7 @@
 #include <rota/connect.h>
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
