@@ -122,11 +122,11 @@ rota__writer_open(struct writer *writer, const char *path, bool appends)
 	return r;
 }
 
-static int
-write_all(struct writer *writer, const char *bytes, size_t len)
+int
+rota__files_write(int fd, const char *bytes, size_t len)
 {
 	while (len > 0) {
-		ssize_t r = rota__files_sys()->write(writer->fd, bytes, len);
+		ssize_t r = rota__files_sys()->write(fd, bytes, len);
 
 		if (r < 0 && errno == EINTR)
 			continue;
@@ -144,7 +144,7 @@ rota__writer_flush(struct writer *writer)
 	size_t len = writer->len;
 
 	writer->len = 0;
-	return write_all(writer, writer->bytes, len);
+	return rota__files_write(writer->fd, writer->bytes, len);
 }
 
 int
@@ -157,7 +157,7 @@ rota__writer_write(struct writer *writer, const void *bytes, size_t len)
 		if (r < 0)
 			return r;
 		if (len > writer->size)
-			return write_all(writer, bytes, len);
+			return rota__files_write(writer->fd, bytes, len);
 	}
 	if (len > 0)
 		memcpy(writer->bytes + writer->len, bytes, len);

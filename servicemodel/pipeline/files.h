@@ -20,6 +20,9 @@ const struct rota_sys_ops *rota__files_sys(void);
  */
 int rota__files_create(const char *path, int flags, mode_t mode, char **ret_name);
 
+/* All of them. Returns 0, a negative errno. */
+int rota__files_write(int fd, const char *bytes, size_t len);
+
 /*
  * A file that is written. What was written with a path is in a file beside it until it is finished,
  * which then takes its place.

@@ -151,20 +151,10 @@ compare_records(const struct sorter *sorter, const struct rota_record *a,
 /* Runs */
 
 static int
-write_all(struct sorter *sorter, const char *bytes, size_t len)
+write_out(struct sorter *sorter, const char *bytes, size_t len)
 {
 	sorter->written += len;
-	while (len > 0) {
-		ssize_t r = rota__files_sys()->write(sorter->fd, bytes, len);
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r <= 0)
-			return r < 0 ? -errno : -EIO;
-		bytes += r;
-		len -= (size_t)r;
-	}
-	return 0;
+	return rota__files_write(sorter->fd, bytes, len);
 }
 
 /* Where the file system has no files without a name, one that loses its name at once. */
@@ -240,18 +230,18 @@ write_run(struct sorter *sorter)
 		size_t len = ((const struct kept *)(const void *)place)->len;
 
 		if (len > writer.size - writer.len) {
-			r = write_all(sorter, writer.bytes, writer.len);
+			r = write_out(sorter, writer.bytes, writer.len);
 			writer.len = 0;
 		}
 		if (r == 0 && len > writer.size) {
-			r = write_all(sorter, place, len);
+			r = write_out(sorter, place, len);
 		} else if (r == 0) {
 			memcpy(writer.bytes + writer.len, place, len);
 			writer.len += len;
 		}
 	}
 	if (r == 0)
-		r = write_all(sorter, writer.bytes, writer.len);
+		r = write_out(sorter, writer.bytes, writer.len);
 	rota__free(writer.bytes);
 	run->end = sorter->written;
 	sorter->count = 0;
