@@ -17,11 +17,9 @@
 #include <rota/version.h>
 
 #include "allocator.h"
+#include "program_work.h"
 #include "program_stdio.h"
 #include "sys.h"
-
-#define FAILED 1
-#define MISUSED 2
 
 static const char help[] =
 	"usage: %s run [-d DISPATCHER] [-j N] [-p NAME] [--plan] [--progress] [--store STORE] TEXT | -f FILE\n"
@@ -40,34 +38,8 @@ static const char help[] =
 	"      --progress               tell on stderr how far it is\n"
 	"      --store STORE            memory, or sqlite:PATH for all runs [$ROTA_PIPELINE_STORE, memory]\n";
 
-struct arguments {
-	const char *program;
-	const char *dispatcher;
-	const char *file;
-	const char *pipeline;
-	const char *store;
-	unsigned processes;
-	bool is_plan;
-	bool is_progress;
-	char **rest;
-	int rest_count;
-};
-
-struct work {
-	const struct rota_registry *registry;
-	struct arguments arguments;
-	struct rota_pipeline_context *context;
-	struct rota_buffer text;
-	bool has_store;    /* that has a name */
-	bool has_progress; /* on stderr's line */
-	uint64_t told;     /* of progress in lines: percent, or how much was done */
-};
-
-static int misuse(const struct work *work, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static int
-misuse(const struct work *work, const char *format, ...)
+int
+rota__program_misuse(const struct work *work, const char *format, ...)
 {
 	va_list arguments;
 
@@ -79,8 +51,8 @@ misuse(const struct work *work, const char *format, ...)
 	return MISUSED;
 }
 
-static int
-fail(const struct work *work, const char *what, const char *why)
+int
+rota__program_fail(const struct work *work, const char *what, const char *why)
 {
 	if (work->has_progress)
 		fputc('\n', stderr);
@@ -89,99 +61,23 @@ fail(const struct work *work, const char *what, const char *why)
 	return FAILED;
 }
 
-static int
-fail_code(const struct work *work, const char *what, int error)
+int
+rota__program_fail_code(const struct work *work, const char *what, int error)
 {
 	char text[128];
 
-	return fail(work, what, rota_strerror(error, text, sizeof text));
+	return rota__program_fail(work, what, rota_strerror(error, text, sizeof text));
 }
 
 /* What is written must have arrived. */
-static int
-flush(const struct work *work)
+int
+rota__program_flush(const struct work *work)
 {
 	errno = 0;
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
-	return fail(work, "standard output cannot be written", errno == 0 ? "" : strerror(errno));
-}
-
-/* list and help */
-
-static void
-print_aliases(const char *const *aliases, const char *summary)
-{
-	char names[80] = "";
-	size_t len = 0;
-
-	for (size_t i = 0; aliases[i] != NULL && len < sizeof names; i++)
-		len += (size_t)snprintf(names + len, sizeof names - len, "%s%s", i == 0 ? "" : ", ",
-			aliases[i]);
-	printf("  %-28s %s\n", names, summary == NULL ? "" : summary);
-}
-
-static int
-list(struct work *work)
-{
-	const struct rota_registry *registry = work->registry;
-	const struct rota_dispatcher *dispatcher;
-	const struct rota_command *command;
-
-	if (work->arguments.rest_count != 0)
-		return misuse(work, "list takes no argument, not \"%s\"", work->arguments.rest[0]);
-	printf("Commands:\n");
-	for (size_t i = 0; (command = rota_registry_command_at(registry, i)) != NULL; i++)
-		print_aliases(command->aliases, command->summary);
-	printf("Dispatchers:\n");
-	for (size_t i = 0; (dispatcher = rota_registry_dispatcher_at(registry, i)) != NULL; i++)
-		print_aliases(dispatcher->aliases, dispatcher->summary);
-	return flush(work);
-}
-
-static void
-print_argument(const struct rota_argument *argument)
-{
-	static const char *const types[] = {
-		[ROTA_ARGUMENT_BOOL] = "true or false",
-		[ROTA_ARGUMENT_INT] = "whole number",
-		[ROTA_ARGUMENT_DOUBLE] = "number",
-		[ROTA_ARGUMENT_DURATION] = "time",
-		[ROTA_ARGUMENT_TEXT] = "text",
-		[ROTA_ARGUMENT_FIELD] = "field",
-		[ROTA_ARGUMENT_FIELDS] = "fields",
-		[ROTA_ARGUMENT_EXPRESSION] = "expression",
-		[ROTA_ARGUMENT_PIPELINE] = "pipeline",
-	};
-
-	printf("  %s%s%s  (%s", argument->name,
-		(argument->flags & ROTA_ARGUMENT_POSITIONAL) != 0 ? "" : "=",
-		(argument->flags & ROTA_ARGUMENT_REQUIRED) != 0 ? ", required" : "",
-		argument->choices != NULL ? argument->choices : types[argument->type]);
-	if (argument->default_value != NULL)
-		printf("; %s if it is not given", argument->default_value);
-	printf(")\n      %s\n", argument->help == NULL ? "" : argument->help);
-}
-
-static int
-help_command(struct work *work)
-{
-	static const char *const kinds[] = { "generating", "streaming", "merging" };
-	const struct rota_command *command;
-
-	if (work->arguments.rest_count != 1)
-		return misuse(work, "help takes the name of a command");
-	command = rota_registry_command(work->registry, work->arguments.rest[0]);
-	if (command == NULL)
-		return misuse(work, "there is no command \"%s\", list shows them",
-			work->arguments.rest[0]);
-	printf("%s (%s): %s\n", command->aliases[0], kinds[command->kind],
-		command->summary == NULL ? "" : command->summary);
-	for (size_t i = 0; command->arguments != NULL && command->arguments[i].name != NULL; i++)
-		print_argument(&command->arguments[i]);
-	if (command->help != NULL)
-		printf("\n%s\n", command->help);
-	return flush(work);
+	return rota__program_fail(work, "standard output cannot be written",
+		errno == 0 ? "" : strerror(errno));
 }
 
 /* The store */
@@ -200,17 +96,19 @@ open_store(struct work *work)
 		return 0;
 	r = rota_store_open(work->registry, name, &store);
 	if (r == -ENOENT || r == -EINVAL)
-		return misuse(work, "no store is called \"%s\": memory, or sqlite:PATH", name);
+		return rota__program_misuse(work,
+			"no store is called \"%s\": memory, or sqlite:PATH", name);
 	if (r < 0)
-		return fail_code(work, name, r);
+		return rota__program_fail_code(work, name, r);
 	rota_pipeline_context_set_store(work->context, store);
 	work->has_store = true;
 	/* What is wrong with it is told with its name, which a run does not know. */
 	r = rota_store_enter(store);
 	if (r == -EUCLEAN)
-		return fail(work, name, "the file is there, and is no database of SQLite's");
+		return rota__program_fail(work, name,
+			"the file is there, and is no database of SQLite's");
 	if (r < 0)
-		return fail_code(work, name, r);
+		return rota__program_fail_code(work, name, r);
 	rota_store_leave(store);
 	return 0;
 }
@@ -245,20 +143,21 @@ with_runs(struct work *work, bool is_cleanup)
 	int r;
 
 	if (work->arguments.rest_count != 0)
-		return misuse(work, "%s takes no argument, not \"%s\"", word,
+		return rota__program_misuse(work, "%s takes no argument, not \"%s\"", word,
 			work->arguments.rest[0]);
 	if (!work->has_store)
-		return misuse(work, "%s wants --store, or $ROTA_PIPELINE_STORE: which runs?", word);
+		return rota__program_misuse(work,
+			"%s wants --store, or $ROTA_PIPELINE_STORE: which runs?", word);
 	r = rota_store_enter(store);
 	if (r < 0)
-		return fail_code(work, "the store", r);
+		return rota__program_fail_code(work, "the store", r);
 	r = is_cleanup ? rota_runs_cleanup(store) : rota_runs_status(store, print_run, NULL);
 	rota_store_leave(store);
 	if (r < 0)
-		return fail_code(work, "the store", r);
+		return rota__program_fail_code(work, "the store", r);
 	if (is_cleanup)
 		printf("%d removed\n", r);
-	return flush(work);
+	return rota__program_flush(work);
 }
 
 /* run */
@@ -285,7 +184,7 @@ read_file(struct work *work)
 		r = -errno;
 	if (fd >= 0 && !is_stdin)
 		sys->close(fd);
-	return r < 0 ? fail_code(work, name, r) : 0;
+	return r < 0 ? rota__program_fail_code(work, name, r) : 0;
 }
 
 static int
@@ -294,13 +193,14 @@ read_text(struct work *work)
 	const struct arguments *arguments = &work->arguments;
 
 	if (arguments->rest_count > 1)
-		return misuse(work, "run takes one text: put quotes around the pipeline");
+		return rota__program_misuse(work,
+			"run takes one text: put quotes around the pipeline");
 	if ((arguments->file != NULL) == (arguments->rest_count == 1))
-		return misuse(work, "run takes one text of a pipeline, or -f FILE");
+		return rota__program_misuse(work, "run takes one text of a pipeline, or -f FILE");
 	if (arguments->file != NULL)
 		return read_file(work);
 	if (rota_buffer_add(&work->text, arguments->rest[0], strlen(arguments->rest[0])) < 0)
-		return fail_code(work, "the text", -ENOMEM);
+		return rota__program_fail_code(work, "the text", -ENOMEM);
 	return 0;
 }
 
@@ -348,12 +248,12 @@ show_plan(struct work *work, const struct rota_run_options *options)
 	int r = rota_plan(work->context, work->arguments.dispatcher, options, &plan, &error);
 
 	if (r < 0)
-		return fail(work, error.text, "");
+		return rota__program_fail(work, error.text, "");
 	r = rota_plan_format(&plan, &buffer);
 	if (r == 0)
 		fwrite(buffer.bytes, 1, buffer.len, stdout);
 	rota_buffer_fini(&buffer);
-	return r < 0 ? fail_code(work, "the plan", r) : flush(work);
+	return r < 0 ? rota__program_fail_code(work, "the plan", r) : rota__program_flush(work);
 }
 
 /* Whether it can be run at all, as far as the arguments have to do with it. */
@@ -364,15 +264,15 @@ check_run(const struct work *work)
 	const struct rota_pipeline *pipeline;
 
 	if (rota_registry_dispatcher(work->registry, work->arguments.dispatcher) == NULL)
-		return misuse(work, "there is no dispatcher \"%s\", list shows them",
+		return rota__program_misuse(work, "there is no dispatcher \"%s\", list shows them",
 			work->arguments.dispatcher);
 	if (name == NULL)
 		name = ROTA_PIPELINE_MAIN;
 	pipeline = rota_pipeline_find(work->context, name);
 	if (pipeline == NULL)
-		return misuse(work, "there is no pipeline \"%s\" in the text", name);
+		return rota__program_misuse(work, "there is no pipeline \"%s\" in the text", name);
 	if (rota_step_command(rota_pipeline_step(pipeline, 0))->kind != ROTA_COMMAND_GENERATING)
-		return misuse(work,
+		return rota__program_misuse(work,
 			"%s has no records: it should begin with a command that makes them, as read",
 			name);
 	return 0;
@@ -398,13 +298,13 @@ dispatch(struct work *work)
 	r = rota_dispatch(work->context, work->arguments.dispatcher, &options, &result);
 	rota__stdio_release_sigpipe(&before);
 	if (r < 0) {
-		r = fail(work, result.error.text, "");
+		r = rota__program_fail(work, result.error.text, "");
 	} else {
 		if (work->has_progress)
 			fputc('\n', stderr);
 		if (result.pid > 0)
 			printf("%d\n", (int)result.pid);
-		r = flush(work);
+		r = rota__program_flush(work);
 	}
 	rota_run_result_fini(&result);
 	return r;
@@ -421,7 +321,7 @@ run(struct work *work)
 	r = rota_pipeline_parse(work->context, (const char *)work->text.bytes, work->text.len,
 		&error);
 	if (r < 0) {
-		fail(work, error.text, "");
+		rota__program_fail(work, error.text, "");
 		return MISUSED;
 	}
 	return dispatch(work);
@@ -451,7 +351,7 @@ take_processes(struct work *work, const char *text)
 	long number = strtol(text, &end, 10);
 
 	if (end == text || *end != '\0' || number < 1 || number > ROTA_RUN_PROCESSES)
-		return misuse(work, "-j takes a number from 1 to %d, not \"%s\"",
+		return rota__program_misuse(work, "-j takes a number from 1 to %d, not \"%s\"",
 			ROTA_RUN_PROCESSES, text);
 	work->arguments.processes = (unsigned)number;
 	return 0;
@@ -486,10 +386,10 @@ take_option(struct work *work, int option)
 		return -1;
 	case HELP:
 		printf(help, name, name, name, name, name);
-		return flush(work);
+		return rota__program_flush(work);
 	case VERSION:
 		printf("%s %s\n", name, rota_version());
-		return flush(work);
+		return rota__program_flush(work);
 	default:
 		return MISUSED;
 	}
@@ -500,10 +400,10 @@ static int
 refuse_option(const struct work *work, int option, const char *argument)
 {
 	if (option == ':')
-		return misuse(work, "%s wants a value", argument);
+		return rota__program_misuse(work, "%s wants a value", argument);
 	if (optopt != 0 && argument[1] != '-')
-		return misuse(work, "there is no option -%c", optopt);
-	return misuse(work, "%s is no option, or none that takes a value", argument);
+		return rota__program_misuse(work, "there is no option -%c", optopt);
+	return rota__program_misuse(work, "%s is no option, or none that takes a value", argument);
 }
 
 static int
@@ -512,9 +412,9 @@ do_word(struct work *work, const char *word)
 	int r;
 
 	if (strcmp(word, "list") == 0)
-		return list(work);
+		return rota__program_list(work);
 	if (strcmp(word, "help") == 0)
-		return help_command(work);
+		return rota__program_help(work);
 	r = open_store(work);
 	if (r != 0)
 		return r;
@@ -522,7 +422,8 @@ do_word(struct work *work, const char *word)
 		return run(work);
 	if (strcmp(word, "status") == 0 || strcmp(word, "cleanup") == 0)
 		return with_runs(work, word[0] == 'c');
-	return misuse(work, "expected run, list, help, status or cleanup, not \"%s\"", word);
+	return rota__program_misuse(work, "expected run, list, help, status or cleanup, not \"%s\"",
+		word);
 }
 
 static int
@@ -544,7 +445,7 @@ do_arguments(struct work *work, int argc, char **argv)
 	if (r >= 0)
 		return r;
 	if (optind == argc)
-		return misuse(work, "expected run, list, help, status or cleanup");
+		return rota__program_misuse(work, "expected run, list, help, status or cleanup");
 	work->arguments.rest = argv + optind + 1;
 	work->arguments.rest_count = argc - optind - 1;
 	return do_word(work, argv[optind]);
@@ -566,7 +467,8 @@ rota_pipeline_main(int argc, char **argv, const struct rota_registry *registry)
 	work.registry = registry == NULL ? own : registry;
 	if (r == 0)
 		r = rota_pipeline_context_new(work.registry, &work.context);
-	r = r < 0 ? fail_code(&work, "it cannot begin", r) : do_arguments(&work, argc, argv);
+	r = r < 0 ? rota__program_fail_code(&work, "it cannot begin", r)
+		  : do_arguments(&work, argc, argv);
 	rota_pipeline_context_free(work.context);
 	rota_registry_free(own);
 	rota_buffer_fini(&work.text);

@@ -18,6 +18,7 @@
 
 #include "allocator.h"
 #include "number.h"
+#include "text_json.h"
 
 #define HELD_RECORDS 1000
 #define HELD_BYTES ((size_t)1 << 20)
@@ -146,69 +147,6 @@ text_of(const struct rota_value *value, char buffer[NUMBER_TEXT])
 
 /* JSON */
 
-/* Bytes of the UTF-8 character at the beginning, 0 if there is none. */
-static size_t
-character(const char *text_, size_t len)
-{
-	const unsigned char *text = (const unsigned char *)text_;
-	size_t size = text[0] < 0x80 ? 1
-		: text[0] < 0xc2     ? 0
-		: text[0] < 0xe0     ? 2
-		: text[0] < 0xf0     ? 3
-		: text[0] < 0xf5     ? 4
-				     : 0;
-
-	if (size > len)
-		return 0;
-	for (size_t i = 1; i < size; i++)
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-	if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
-		(text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f))
-		return 0;
-	return size;
-}
-
-/* What JSON does not have as it is: control characters; bytes that are no UTF-8 become U+FFFD. */
-static int
-write_escaped(struct writer *writer, char c)
-{
-	static const char plain[] = "\"\\\b\f\n\r\t";
-	static const char letters[] = "\"\\bfnrt";
-	const char *found = c == '\0' ? NULL : strchr(plain, c);
-	char text[8];
-
-	if (found != NULL)
-		snprintf(text, sizeof text, "\\%c", letters[found - plain]);
-	else
-		snprintf(text, sizeof text, "\\u%04x", (unsigned char)c < 0x20 ? c : 0xfffd);
-	return rota__writer_write(writer, text, strlen(text));
-}
-
-static int
-write_json_text(struct writer *writer, const char *text, size_t len)
-{
-	size_t done = 0, at = 0;
-	int r = rota__writer_write(writer, "\"", 1);
-
-	while (at < len && r == 0) {
-		size_t size = character(text + at, len - at);
-
-		if (size > 0 && (unsigned char)text[at] >= 0x20 && text[at] != '"' &&
-			text[at] != '\\') {
-			at += size;
-			continue;
-		}
-		r = rota__writer_write(writer, text + done, at - done);
-		if (r == 0)
-			r = write_escaped(writer, text[at]);
-		done = ++at;
-	}
-	if (r == 0 && at > done)
-		r = rota__writer_write(writer, text + done, at - done);
-	return r < 0 ? r : rota__writer_write(writer, "\"", 1);
-}
-
 static int
 write_json_value(struct writer *writer, const struct rota_value *value)
 {
@@ -220,7 +158,7 @@ write_json_value(struct writer *writer, const struct rota_value *value)
 		(value->type == ROTA_TYPE_DOUBLE && !isfinite(value->is.number)))
 		return rota__writer_write(writer, "null", 4);
 	if (value->type == ROTA_TYPE_TEXT || value->type == ROTA_TYPE_BYTES)
-		return write_json_text(writer, text.bytes, text.len);
+		return rota__text_json_write(writer, text.bytes, text.len);
 	return rota__writer_write(writer, text.bytes, text.len);
 }
 
@@ -232,7 +170,7 @@ write_json_member(const struct text_output *output, struct writer *writer, rota_
 	int r = is_first ? 0 : rota__writer_write(writer, ",", 1);
 
 	if (r == 0)
-		r = write_json_text(writer, text.bytes, text.len);
+		r = rota__text_json_write(writer, text.bytes, text.len);
 	if (r == 0)
 		r = rota__writer_write(writer, ":", 1);
 	return r < 0 ? r : write_json_value(writer, value);
