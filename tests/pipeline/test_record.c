@@ -335,67 +335,69 @@ batch__at_its_limit__is_as_it_was(void **state)
 	rota_record_fini(&record);
 }
 
+/* What is no batch. */
+static const struct rota_text bad_batches[] = {
+	{ "\xa5name", 5 }, /* a name without its end */
+	{ "\xa0", 1 },     /* one that is empty */
+	{ "\xc0", 1 },     /* neither name nor record */
+	{ "\x01", 1 },
+	{ "\xc1", 1 },
+	{ "\x91\0", 2 },
+	{ "\x81\0\1", 3 }, /* a name's number that there is not */
+	{ "\xa1"
+	  "a\x81\1\1",
+		5 },
+	{ "\xa1"
+	  "a\x81\0",
+		4 }, /* no value */
+	{ "\xa1"
+	  "a\x81\xa1"
+	  "a\1",
+		6 }, /* a name for a number */
+	{ "\xa1"
+	  "a\x81\0\x90",
+		5 }, /* values that are none here */
+	{ "\xa1"
+	  "a\x81\0\x80",
+		5 },
+	{ "\xa1"
+	  "a\x81\0\xca\0\0\0\0",
+		9 },
+	{ "\xa1"
+	  "a\x81\0\xd4\1\1",
+		7 },
+	{ "\xa1"
+	  "a\x81\0\xcf\x80\0\0\0\0\0\0\0",
+		13 },
+	{ "\xa1"
+	  "a\x82\0\1\0\2",
+		7 }, /* a field twice */
+	{ "\xa1"
+	  "a\xa1"
+	  "a\x82\0\1\1\2",
+		9 },
+	{ "\xdf\xff\xff\xff\xff", 5 }, /* fields beyond the limit */
+	{ "\xa1"
+	  "a\x81\0\xdb\xff\xff\xff\xff"
+	  "abc",
+		12 },
+};
+
 static void
 batch__that_is_none__is_refused(void **state)
 {
-	static const struct rota_text bad[] = {
-		{ "\xa5name", 5 }, /* a name without its end */
-		{ "\xa0", 1 },     /* one that is empty */
-		{ "\xc0", 1 },     /* neither name nor record */
-		{ "\x01", 1 },
-		{ "\xc1", 1 },
-		{ "\x91\0", 2 },
-		{ "\x81\0\1", 3 }, /* a name's number that there is not */
-		{ "\xa1"
-		  "a\x81\1\1",
-			5 },
-		{ "\xa1"
-		  "a\x81\0",
-			4 }, /* no value */
-		{ "\xa1"
-		  "a\x81\xa1"
-		  "a\1",
-			6 }, /* a name for a number */
-		{ "\xa1"
-		  "a\x81\0\x90",
-			5 }, /* values that are none here */
-		{ "\xa1"
-		  "a\x81\0\x80",
-			5 },
-		{ "\xa1"
-		  "a\x81\0\xca\0\0\0\0",
-			9 },
-		{ "\xa1"
-		  "a\x81\0\xd4\1\1",
-			7 },
-		{ "\xa1"
-		  "a\x81\0\xcf\x80\0\0\0\0\0\0\0",
-			13 },
-		{ "\xa1"
-		  "a\x82\0\1\0\2",
-			7 }, /* a field twice */
-		{ "\xa1"
-		  "a\xa1"
-		  "a\x82\0\1\1\2",
-			9 },
-		{ "\xdf\xff\xff\xff\xff", 5 }, /* fields beyond the limit */
-		{ "\xa1"
-		  "a\x81\0\xdb\xff\xff\xff\xff"
-		  "abc",
-			12 },
-	};
 	struct rota_record record;
 	struct rota_batch_reader reader;
 
 	(void)state;
 	rota_record_init(&record, names);
 	rota_batch_reader_init(&reader, names);
-	for (size_t i = 0; i < LENGTH(bad); i++) {
-		char *alone = malloc(bad[i].len);
+	for (size_t i = 0; i < LENGTH(bad_batches); i++) {
+		char *alone = malloc(bad_batches[i].len);
 
 		assert_non_null(alone);
-		memcpy(alone, bad[i].bytes, bad[i].len);
-		rota_batch_reader_begin(&reader, alone, bad[i].len);
+		memcpy(alone, bad_batches[i].bytes, bad_batches[i].len);
+		rota_batch_reader_begin(&reader, alone, bad_batches[i].len);
 		assert_int_equal(rota_batch_reader_next(&reader, &record), -ROTA_EPACK);
 		assert_int_equal(record.count, 0);
 		assert_int_equal(rota_batch_reader_next(&reader, &record), 0);

@@ -18,6 +18,17 @@ meter_of(const struct remote *remote)
 	return rota_gather_backing_meter(remote->backing);
 }
 
+/* The far process has taken both, and answered the first. */
+static void
+ask_two(void **state, struct remote *remote, struct far *far, struct query queries[2])
+{
+	remote_open(remote, state);
+	for (int i = 0; i < 2; i++)
+		query_make(remote->gather, &queries[i], "work", 10 * SECONDS);
+	assert_int_equal(remote_take(remote, far), 2);
+	remote_answer(remote, far, 0, "mine");
+}
+
 /* Which end is gone */
 
 static void
@@ -27,11 +38,7 @@ far_sender__closes__what_was_asked_has_died(void **state)
 	struct query queries[2];
 	struct remote remote;
 
-	remote_open(&remote, state);
-	for (int i = 0; i < 2; i++)
-		query_make(remote.gather, &queries[i], "work", 10 * SECONDS);
-	assert_int_equal(remote_take(&remote, &far), 2);
-	remote_answer(&remote, &far, 0, "mine");
+	ask_two(state, &remote, &far, queries);
 	rota_sender_close(remote.answers);
 	remote.answers = NULL;
 	query_expect(remote.ctx, &queries[0], ROTA_GATHER_COMPLETE);
@@ -53,11 +60,7 @@ far_receiver__closes__what_was_asked_has_died(void **state)
 	struct query queries[3];
 	struct remote remote;
 
-	remote_open(&remote, state);
-	for (int i = 0; i < 2; i++)
-		query_make(remote.gather, &queries[i], "work", 10 * SECONDS);
-	assert_int_equal(remote_take(&remote, &far), 2);
-	remote_answer(&remote, &far, 0, "mine");
+	ask_two(state, &remote, &far, queries);
 	rota_receiver_close(remote.questions);
 	remote.questions = NULL;
 	query_make(remote.gather, &queries[2], "work", 10 * SECONDS);
