@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command line of rota-pipeline: what its words were, and what all that it can be asked to do has
- * in common. What returns an int returns the exit status.
+ * The command line of rota-pipeline: what its words were, and what all that it can be asked to do
+ * has in common. What returns an int returns the exit status.
  */
 #ifndef ROTA_PRIVATE_PIPELINE_PROGRAM_WORK_H
 #define ROTA_PRIVATE_PIPELINE_PROGRAM_WORK_H
