@@ -91,10 +91,11 @@ struct gang {
 void gang_init(struct gang *gang);
 /* The same, which may fail: then gang->pool may be there or not. */
 int gang_try(struct rota_context *ctx, struct gang *gang, int workers);
-/* Makes the pool, with so many workers; and waits until they are ready. */
+/* Makes the pool, with so many workers. */
 void gang_start(struct rota_context *ctx, struct gang *gang, int workers);
+/* The same; and waits until they are ready. */
 void gang_open(struct rota_context *ctx, struct gang *gang, int workers);
-/* Both, for one worker that is given up to eight tasks at once. */
+/* The same after gang_init, for one worker that is given up to eight tasks at once. */
 void gang_open_line(struct rota_context *ctx, struct gang *gang);
 /* gang_start without on_result: results are to be taken. */
 void gang_open_taking(struct rota_context *ctx, struct gang *gang, int workers);
