@@ -120,12 +120,13 @@ rota__run_unregister(struct rota_run *run, int result)
 struct looking {
 	rota_run_status_fn *on_run;
 	void *userdata;
+	int r; /* of those that cannot be read, which hide no other */
 };
 
 static int
 look_at(const char *key, const struct rota_bytes *value, void *userdata)
 {
-	const struct looking *looking = userdata;
+	struct looking *looking = userdata;
 	struct rota_run_status status = { .id = key + strlen(PREFIX) };
 	struct rota_text pipeline, dispatcher;
 	char *copies[2];
@@ -134,8 +135,10 @@ look_at(const char *key, const struct rota_bytes *value, void *userdata)
 
 	if (rota_unpack(value->bytes, value->len, NULL, READ_PATTERN, &pipeline, &dispatcher, &pid,
 		    &birth, &status.started, &status.ended, &state) < 0 ||
-		state < ROTA_RUN_RUNNING || state > ROTA_RUN_FAILED || pid < 1)
-		return -ROTA_EPACK;
+		state < ROTA_RUN_RUNNING || state > ROTA_RUN_FAILED || pid < 1) {
+		looking->r = -ROTA_EPACK;
+		return 0;
+	}
 	copies[0] = rota__copy_text(pipeline.bytes, pipeline.len);
 	copies[1] = rota__copy_text(dispatcher.bytes, dispatcher.len);
 	if (copies[0] != NULL && copies[1] != NULL) {
@@ -156,8 +159,9 @@ int
 rota_runs_status(struct rota_store *store, rota_run_status_fn *on_run, void *userdata)
 {
 	struct looking looking = { .on_run = on_run, .userdata = userdata };
+	int r = rota_store_list(store, PREFIX, look_at, &looking);
 
-	return rota_store_list(store, PREFIX, look_at, &looking);
+	return r < 0 ? r : looking.r;
 }
 
 struct cleanup {
@@ -192,10 +196,9 @@ int
 rota_runs_cleanup(struct rota_store *store)
 {
 	struct cleanup cleanup = { .keys = NULL };
-	int r = rota_runs_status(store, note_ended, &cleanup), removed = 0;
+	int looked = rota_runs_status(store, note_ended, &cleanup), removed = 0;
+	int r = cleanup.has_failed ? -ENOMEM : looked == -ROTA_EPACK ? 0 : looked;
 
-	if (r == 0 && cleanup.has_failed)
-		r = -ENOMEM;
 	for (size_t i = 0; r == 0 && i < cleanup.count; i++) {
 		r = rota_store_delete(store, cleanup.keys[i]);
 		removed += r == 0;
@@ -203,5 +206,7 @@ rota_runs_cleanup(struct rota_store *store)
 			r = 0;
 	}
 	rota__free(cleanup.keys);
+	if (r == 0)
+		r = looked;
 	return r < 0 ? r : removed;
 }

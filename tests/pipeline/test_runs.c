@@ -176,17 +176,22 @@ a_run__detached__is_of_its_own_process(void **state)
 }
 
 static void
-entries__that_nobody_here_has_written__are_told(void **state)
+entries__that_nobody_here_has_written__are_told_and_hide_none(void **state)
 {
 	struct noted noted = { .text = "" };
 
 	(void)state;
-	assert_int_equal(rota_store_put(store, "rota/runs/x", "garbage", 7), 0);
+	put_entry("1", getpid(), 1);
+	assert_int_equal(rota_store_put(store, "rota/runs/2", "garbage", 7), 0);
+	put_entry("3", getpid(), 1);
 	assert_int_equal(rota_runs_status(store, note, &noted), -ROTA_EPACK);
+	assert_string_equal(noted.text, "main by local crashed; main by local crashed; ");
 	assert_int_equal(rota_runs_cleanup(store), -ROTA_EPACK);
-	assert_int_equal(rota_store_delete(store, "rota/runs/x"), 0);
+	assert_int_equal(rota_store_delete(store, "rota/runs/2"), 0);
+	expect_status("");
 	put_entry("1", -5, 1);
 	assert_int_equal(rota_runs_status(store, note, &noted), -ROTA_EPACK);
+	assert_int_equal(rota_runs_cleanup(store), -ROTA_EPACK);
 }
 
 static int
@@ -218,7 +223,7 @@ main(void)
 		test(a_run__of_a_pid_that_is_anothers__has_crashed),
 		test(a_run__of_a_process_that_is_not_reaped__has_crashed),
 		test(a_run__detached__is_of_its_own_process),
-		test(entries__that_nobody_here_has_written__are_told),
+		test(entries__that_nobody_here_has_written__are_told_and_hide_none),
 	};
 
 	/* Processes of a run are known by theirs. */

@@ -134,11 +134,15 @@ typedef void rota_run_status_fn(const struct rota_run_status *status, void *user
 /*
  * Calls back with the runs that are registered in the store, the oldest first; on_run must not
  * change the store. One whose process is gone without saying that it ended has crashed. Returns 0,
- * or as rota_store_list; -ROTA_EPACK for entries that nobody here has written.
+ * or as rota_store_list; -ROTA_EPACK, after all others were told, if there are entries that nobody
+ * here has written.
  */
 ROTA_API int rota_runs_status(struct rota_store *store, rota_run_status_fn *on_run, void *userdata);
 
-/* Removes all that do not run any more from the store. Returns how many, or as rota_runs_status. */
+/*
+ * Removes all that do not run any more from the store; what cannot be read stays. Returns how many, or
+ * as rota_runs_status.
+ */
 ROTA_API int rota_runs_cleanup(struct rota_store *store);
 
 ROTA_END_DECLS
