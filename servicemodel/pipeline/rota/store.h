@@ -140,8 +140,8 @@ typedef void rota_run_status_fn(const struct rota_run_status *status, void *user
 ROTA_API int rota_runs_status(struct rota_store *store, rota_run_status_fn *on_run, void *userdata);
 
 /*
- * Removes all that do not run any more from the store; what cannot be read stays. Returns how many, or
- * as rota_runs_status.
+ * Removes all that do not run any more from the store; what cannot be read stays. Returns how many,
+ * or as rota_runs_status.
  */
 ROTA_API int rota_runs_cleanup(struct rota_store *store);
 
