@@ -51,8 +51,14 @@ static int
 on_time(struct rota_context *ctx, struct rota_timer *timer)
 {
 	struct rota__channel *channel = rota_container_of(timer, struct rota__channel, timer);
+	ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
+	int interest = ares_getsock(channel->ares, sockets, ARES_GETSOCK_MAXNUM);
 
 	(void)ctx;
+	/* Each reads before it looks at the time: what came while we were away is not late. */
+	for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++)
+		if (ARES_GETSOCK_READABLE(interest, i))
+			ares_process_fd(channel->ares, sockets[i], ARES_SOCKET_BAD);
 	ares_process_fd(channel->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
 	rota__channel_schedule(channel);
 	return 0;

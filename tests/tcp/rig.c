@@ -406,7 +406,8 @@ static struct {
 	enum faulty_call call;
 	int error;
 	uint64_t failed;
-} fault;
+	unsigned fixture;
+} fault = { .fixture = FIXTURE_LIBEV };
 
 void
 begin_fault(void)
@@ -433,7 +434,7 @@ run_with_each(scenario_fn *scenario)
 
 	fault.at = 0;
 	do {
-		fixture_open(&fixture, FIXTURE_LIBEV);
+		fixture_open(&fixture, fault.fixture);
 		fault.failed = 0;
 		fault.at++;
 		begin_fault();
@@ -467,6 +468,16 @@ with_failing_calls(scenario_fn *scenario)
 			(void)run_with_each(scenario);
 		}
 	}
+}
+
+void
+with_faults_simulated(scenario_fn *scenario)
+{
+	fault.fixture = FIXTURE_SIMULATED;
+	with_failing_allocations(scenario, false);
+	with_failing_allocations(scenario, true);
+	with_failing_calls(scenario);
+	fault.fixture = FIXTURE_LIBEV;
 }
 
 struct rota_context *

@@ -11,6 +11,7 @@
 #include <rota/errors.h>
 
 #include "asker.h"
+#include "sim_context.h"
 
 static void
 resolve__both_families__take_turns_with_ipv6_first(void **state)
@@ -243,6 +244,30 @@ resolve__many_addresses__takes_so_many(void **state)
 	assert_int_equal(asker.count, 2 * ROTA_RESOLVER_ADDRESSES);
 }
 
+/* As when the process was stopped. */
+static void
+resolve__answer_that_is_there_when_its_time_is_over__counts(void **state)
+{
+	struct dns_rule rules[] = { { NULL, .addresses = "192.0.2.1 2001:db8::1", .ttl = 60,
+		.delay = ROTA_MILLISECOND } };
+	struct rota_resolver_options options = ROTA_RESOLVER_OPTIONS_INIT;
+	struct rota_context *ctx = context_of(state);
+	struct asker asker = { .told = 0 };
+	const struct dns_server *server;
+
+	options.use_hosts = false;
+	options.try_timeout = 100 * ROTA_MILLISECOND;
+	options.tries = 1;
+	server = serve_names(ctx, rules, 1, &options);
+	assert_int_equal(asker_ask(ctx, &asker, "host.example", NULL), 0);
+	wait_for(ctx, &server->asked, 2);
+	assert_int_equal(asker.told, 0);
+	sim_advance(ctx, ROTA_SECOND);
+	wait_for(ctx, &asker.told, 1);
+	assert_int_equal(asker.error, 0);
+	assert_int_equal(asker.count, 2);
+}
+
 static void
 resolve__nobody_serves__is_refused(void **state)
 {
@@ -345,6 +370,7 @@ main(void)
 		asker_test(resolve__lies__are_not_believed),
 		asker_test(resolve__nonsense__is_a_failure),
 		asker_test(resolve__many_addresses__takes_so_many),
+		asker_test(resolve__answer_that_is_there_when_its_time_is_over__counts),
 		asker_test(resolve__nobody_serves__is_refused),
 		asker_test(resolve__first_server_is_dead__asks_the_next),
 		asker_test(resolve__name_in_the_hosts_file__is_asked_of_nobody),
