@@ -15,6 +15,8 @@
 #include "faulty_sys.h"
 #include "random.h"
 #include "rig.h"
+#include "stream_queue.h"
+#include "tcp_context.h"
 #include "tls_line.h"
 #include "tls_peers.h"
 
@@ -136,10 +138,12 @@ handshakes__a_thousand_abandoned__leave_nothing(void **state)
 
 	/* What is made once is there after the first. */
 	abandon_some(ctx, door, &chance);
+	rota__queue_free_spares(rota__tcp(ctx));
 	bytes = faulty_allocator_bytes();
 	blocks = faulty_allocator_live();
 	for (int i = 0; i < ABANDONED / BATCH; i++)
 		abandon_some(ctx, door, &chance);
+	rota__queue_free_spares(rota__tcp(ctx));
 	assert_int_equal(faulty_allocator_live(), blocks);
 	/* Tables by descriptor may have grown. */
 	assert_true(faulty_allocator_bytes() <= bytes + 4096);
