@@ -168,9 +168,15 @@ on_progress(struct rota__process *process, const struct rota_event *event)
 		    &process->progress_total) < 0 ||
 		rota_text_copy(&command, name, sizeof name) < 0)
 		return;
+	process->has_progress = true;
 	for (size_t i = 0; i < crew->count; i++) {
-		done += crew->processes[i].progress_done;
-		total += crew->processes[i].progress_total;
+		const struct rota__process *other = &crew->processes[i];
+
+		/* Its part is still to come, and what was done would be less of the whole then. */
+		if (other->layer == process->layer && !other->has_progress && !other->is_done)
+			return;
+		done += other->is_done ? other->progress_total : other->progress_done;
+		total += other->progress_total;
 	}
 	rota__run_progress(crew->run, name, done, total);
 }

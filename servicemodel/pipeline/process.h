@@ -102,6 +102,7 @@ struct rota__process {
 	bool has_failed;
 	bool is_killed; /* by us */
 	int status;
+	bool has_progress; /* it has told some */
 	uint64_t progress_done;
 	uint64_t progress_total;
 	size_t tail_len;

@@ -45,6 +45,7 @@ emit_number(struct rota_stage *stage, struct rota_record *record, int64_t number
 
 struct numbers {
 	struct rota_record record;
+	int64_t begin;
 	int64_t at;
 	int64_t end;
 };
@@ -64,7 +65,7 @@ numbers_init(struct rota_stage *stage, void *state)
 	unsigned index, chunks;
 
 	rota_stage_chunk(stage, &index, &chunks);
-	numbers->at = from + count * index / chunks;
+	numbers->begin = numbers->at = from + count * index / chunks;
 	numbers->end = from + count * (index + 1) / chunks;
 	rota_record_init(&numbers->record, rota_stage_names(stage));
 	return 0;
@@ -84,7 +85,8 @@ numbers_generate(struct rota_stage *stage, void *state)
 		if (r != 0)
 			return r;
 	}
-	rota_stage_progress(stage, (uint64_t)numbers->at, (uint64_t)numbers->end);
+	rota_stage_progress(stage, (uint64_t)(numbers->at - numbers->begin),
+		(uint64_t)(numbers->end - numbers->begin));
 	return ROTA_STAGE_MORE;
 }
 

@@ -248,6 +248,42 @@ stderr__is_kept(void **state)
 	plumbing_close(&heard.plumbing);
 }
 
+struct watched {
+	int tellings;
+	uint64_t done;
+};
+
+static void
+watch(const struct rota_progress *progress, void *userdata)
+{
+	struct watched *watched = userdata;
+
+	assert_string_equal(progress->command, "numbers");
+	assert_int_equal(progress->total, 1000);
+	assert_in_range(progress->done, watched->done, 1000);
+	watched->done = progress->done;
+	watched->tellings++;
+}
+
+static void
+progress__is_of_all_parts_from_the_first_telling(void **state)
+{
+	struct rota_run_options options = ROTA_RUN_OPTIONS_INIT;
+	struct watched watched = { .tellings = 0 };
+	struct rota_run_result result;
+	struct plumbing plumbing;
+
+	(void)state;
+	plumbing_open(&plumbing);
+	plumbing_parse(&plumbing, "numbers 1000 | hold");
+	options.processes = 4;
+	options.on_progress = watch;
+	options.userdata = &watched;
+	assert_int_equal(rota_dispatch(plumbing.context, "multiproc", &options, &result), 0);
+	assert_true(watched.tellings > 0 && watched.done >= 4 * 100);
+	plumbing_close(&plumbing);
+}
+
 static void
 what_cannot_be_run__is_told(void **state)
 {
@@ -317,6 +353,7 @@ main(void)
 		fixture_test(a_command_that_fails__ends_the_run_with_its_words),
 		fixture_test(a_process_that_dies__ends_the_run),
 		fixture_test(stderr__is_kept),
+		fixture_test(progress__is_of_all_parts_from_the_first_telling),
 		fixture_test(what_cannot_be_run__is_told),
 		fixture_test(plans__show_layers_processes_and_commands),
 	};
