@@ -233,9 +233,10 @@ class Scene:
         return f"unix:{self.folder()}/{name}"
 
     def listening(self, *arguments, **options):
-        """Starts a program that tells its address; returns the process and the address."""
+        """Starts a program that tells its addresses; returns the process and the first of them."""
         process = self.start(*arguments, **options)
-        return process, process.said(r"^listening on (\S+)$")[1]
+        others = (arguments.count("--listen") - 1) * r"(?s:.*)^listening on \S+$"
+        return process, process.said(r"^listening on (\S+)$" + others)[1]
 
     def echo(self, *arguments, **options):
         return self.listening(program("rota-echo"), "server", "--listen", "127.0.0.1:0",
