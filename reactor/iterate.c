@@ -175,13 +175,14 @@ rota_dispatch_once(struct rota_context *ctx, rota_time timeout, rota_error_fn *e
 	return r;
 }
 
-/* Asks the condition, which may not take turns. */
+/* Asks the condition, which may not take turns; between them, so that the time is read anew. */
 static bool
 is_met(struct rota_context *ctx, rota_condition_fn *condition, void *userdata)
 {
 	bool r;
 
 	ctx->state = ROTA__HOOK;
+	ctx->now_is_read = false;
 	r = condition(ctx, userdata);
 	leave(ctx);
 	return r;

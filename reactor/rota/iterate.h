@@ -112,7 +112,10 @@ ROTA_API int rota_turn_end(struct rota_context *ctx, struct rota_dispatchvars *v
 ROTA_API int rota_dispatch_once(struct rota_context *ctx, rota_time timeout,
 	rota_error_fn *error_in_handler);
 
-/* Whether rota_wait has what it waits for. It may not take turns itself (-EDEADLK). */
+/*
+ * Whether rota_wait has what it waits for. It is asked between turns, but may not take any itself
+ * (-EDEADLK).
+ */
 typedef bool rota_condition_fn(struct rota_context *ctx, void *userdata);
 
 /*

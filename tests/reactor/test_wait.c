@@ -249,6 +249,29 @@ wait__on_virtual_time__ends_exactly_then(void **state)
 	assert_int_equal(sim_of(fixture->ctx)->now, 11 + ROTA_MINUTE);
 }
 
+static bool
+note_now(struct rota_context *ctx, void *userdata)
+{
+	rota_time *now = userdata;
+
+	*now = rota_context_now(ctx);
+	return true;
+}
+
+static void
+wait__condition_asks_for_the_time__has_the_present(void **state)
+{
+	struct fixture *fixture = *state;
+	rota_time now = 0;
+
+	sim_of(fixture->ctx)->now = 11;
+	assert_int_equal(rota_wait(fixture->ctx, never, NULL, 0), -ETIMEDOUT);
+	assert_int_equal(rota_wait(fixture->ctx, note_now, &now, 0), 0);
+	sim_advance(fixture->ctx, ROTA_MINUTE);
+	assert_int_equal(rota_wait(fixture->ctx, note_now, &now, 0), 0);
+	assert_int_equal(now, 11 + ROTA_MINUTE);
+}
+
 int
 main(void)
 {
@@ -265,6 +288,7 @@ main(void)
 		recording_test(wait__context_stopped__says_so),
 		recording_test(wait__context_fails__tells_its_error),
 		fixture_test_simulated(wait__on_virtual_time__ends_exactly_then),
+		fixture_test_simulated(wait__condition_asks_for_the_time__has_the_present),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

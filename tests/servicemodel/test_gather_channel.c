@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "remote.h"
@@ -127,10 +128,12 @@ static void
 process__stopped_for_longer_than_the_ttl__is_not_called_for_it(void **state)
 {
 	struct remote remote;
+	siginfo_t stop;
 
 	remote_fork(&remote, state, false);
 	remote_expect(&remote, "echo ready", "ready");
 	assert_int_equal(kill(remote.pid, SIGSTOP), 0);
+	assert_int_equal(waitid(P_PID, (id_t)remote.pid, &stop, WSTOPPED), 0);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(remote_ask(&remote, "echo x", 10 * MS)->outcome,
 			ROTA_GATHER_MISSING);
