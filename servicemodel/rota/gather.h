@@ -373,9 +373,9 @@ typedef void rota_gather_done_fn(struct rota_gather *gather,
 /*
  * Asks the producers of a topic. payload, len bytes, is copied. They are asked in the next turn
  * that comes to its tasks; ttl nanoseconds from now (rota_context_now) the request ends at the
- * latest, though nobody has answered, or was asked. on_done (NULL: nobody is told) is called once, in a turn; without
- * producers in the next one. ret_id (NULL: nobody wants it) is of no other request of the gather,
- * and never 0.
+ * latest, though nobody has answered, or was asked. on_done (NULL: nobody is told) is called once,
+ * in a turn; without producers in the next one. ret_id (NULL: nobody wants it) is of no other
+ * request of the gather, and never 0.
  *
  * Returns 0, and on_done follows. Otherwise it does not: -ROTA_ETOPIC for what is no topic, a
  * pattern for instance; -EINVAL for a ttl that is negative or ROTA_NEVER; -ROTA_ELIMIT for more
