@@ -281,7 +281,7 @@ connect__to_another_name__fails(void **state)
 	assert_non_null(strstr(client->text, "127.0.0.1"));
 	wait_for(ctx, &door->ends[0].told[END_CLOSE], 1);
 	reason = door->ends[0].why.reason;
-	/* An alert that a fault finds no room for is lost, and the server sees an end or a reset. */
+	/* An alert that a fault finds no room for is lost: the server sees an end or a reset. */
 	if (getenv("ROTA_FAULTS") == NULL ||
 		(reason != ROTA_REASON_TRUNCATED && reason != ROTA_REASON_RESET))
 		assert_int_equal(reason, ROTA_REASON_TLS);
