@@ -144,7 +144,9 @@ bio_write(BIO *bio, const char *bytes, size_t size, size_t *ret_n)
 		n = send_bytes(tls, bytes, size);
 	*ret_n = n > 0 ? (size_t)n : 0;
 	if (n < 0 && n != -EAGAIN) {
-		tls->error = (int)n;
+		/* OpenSSL has failed already: it is an alert, and what that tells of came first. */
+		if (ERR_peek_error() == 0)
+			tls->error = (int)n;
 		return 0;
 	}
 	if (tls->is_writing && *ret_n < size && hold(tls, bytes + *ret_n, size - *ret_n))

@@ -23,6 +23,7 @@ struct cut {
 	int version;
 	bool is_reset;
 	bool is_byte_by_byte;
+	bool is_mute; /* behind the cut nothing can be sent, an alert for instance */
 	size_t step; /* of the bytes one in so many */
 };
 
@@ -81,12 +82,15 @@ run_cut(struct tls_line *line, const struct cut *cut, size_t limit)
 	size_t sent = line->peer.wire_out;
 
 	assert_int_equal(line->side.closes, is_whole && line->side.ends > 0 ? 1 : 0);
+	if (cut->is_mute && !is_whole)
+		faulty_sys_fail(FAULTY_SEND, 1, true, EPIPE);
 	if (cut->is_reset && !is_whole)
 		tls_peer_reset(&line->peer);
 	else
 		tls_peer_end(&line->peer);
 	tls_line_until(line, line->side.closes > 0);
 	check_cut(line, cut, is_whole);
+	faulty_sys_reset();
 	tls_line_again(line);
 	return sent;
 }
@@ -129,6 +133,12 @@ static void
 connection__ended_at_any_byte_and_read_byte_by_byte__is_truncated(void **state)
 {
 	run_cuts(*state, (struct cut){ .is_byte_by_byte = true, .step = 41 });
+}
+
+static void
+connection__ended_at_any_byte_by_who_takes_no_alert__is_truncated(void **state)
+{
+	run_cuts(*state, (struct cut){ .is_mute = true, .step = 29 });
 }
 
 /* The other way round: what the stream sends ends with close_notify, whatever comes back. */
@@ -270,6 +280,7 @@ main(void)
 		tls_test_exact(connection__ended_at_any_byte__is_truncated),
 		tls_test_exact(connection__reset_at_any_byte__is_reset),
 		tls_test_exact(connection__ended_at_any_byte_and_read_byte_by_byte__is_truncated),
+		tls_test_exact(connection__ended_at_any_byte_by_who_takes_no_alert__is_truncated),
 		tls_test(stream__that_ends__says_so_in_tls_first),
 		tls_test_exact(stream__that_cannot_write_its_end__says_it_later),
 		tls_test(stream__that_is_aborted__says_nothing),

@@ -79,6 +79,23 @@ client__bad_certificate_byte_by_byte__refuses_too(void **state)
 	}
 }
 
+/* The server is gone before the alert: that is not what the connection ended by. */
+static void
+client__bad_certificate_of_who_takes_no_alert__says_why_all_the_same(void **state)
+{
+	struct tls_line *line = *state;
+
+	for (size_t i = 0; i < 2 * BAD; i++) {
+		/* Behind the hello. */
+		faulty_sys_fail(FAULTY_SEND, 2, true, i % 3 == 0 ? ECONNRESET : EPIPE);
+		open_client(line, certificate_of(bad[i / 2].kind), versions[i % 2]);
+		tls_line_closes(line, ROTA_REASON_TLS, ROTA_PHASE_HANDSHAKE);
+		assert_closed_by(line, bad[i / 2].word);
+		assert_int_equal(faulty_sys_failed() > 0, bad[i / 2].alert != 0);
+		tls_line_again(line);
+	}
+}
+
 /* What was sent before is never sent to somebody who is not believed. */
 static void
 client__bad_certificate__keeps_what_it_was_to_send(void **state)
@@ -297,6 +314,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		tls_test_exact(client__bad_certificate__refuses_and_says_why),
 		tls_test_exact(client__bad_certificate_byte_by_byte__refuses_too),
+		tls_test_exact(
+			client__bad_certificate_of_who_takes_no_alert__says_why_all_the_same),
 		tls_test(client__bad_certificate__keeps_what_it_was_to_send),
 		tls_test_exact(client__without_authorities__believes_the_systems_only),
 		tls_test_exact(client__authorities_of_its_own__are_instead_of_the_systems),
