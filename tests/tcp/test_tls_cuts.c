@@ -24,7 +24,7 @@ struct cut {
 	bool is_reset;
 	bool is_byte_by_byte;
 	bool is_mute; /* behind the cut nothing can be sent, an alert for instance */
-	size_t step; /* of the bytes one in so many */
+	size_t step;  /* of the bytes one in so many */
 };
 
 static void
