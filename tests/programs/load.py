@@ -33,9 +33,9 @@ class Load:
         for thread in self.threads:
             thread.join()
 
-    def moves(self):
-        """Waits until it has got somewhat further."""
-        wanted = self.count + 2 * len(self.threads)
+    def moves(self, further=8):
+        """Waits until it has got so many connections further."""
+        wanted = self.count + further
         poll(lambda: self.count >= wanted or self.errors, "the load goes on")
 
     def check(self, least):
