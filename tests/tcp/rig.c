@@ -406,8 +406,7 @@ static struct {
 	enum faulty_call call;
 	int error;
 	uint64_t failed;
-	unsigned fixture;
-} fault = { .fixture = FIXTURE_LIBEV };
+} fault;
 
 void
 begin_fault(void)
@@ -434,7 +433,7 @@ run_with_each(scenario_fn *scenario)
 
 	fault.at = 0;
 	do {
-		fixture_open(&fixture, fault.fixture);
+		fixture_open(&fixture, FIXTURE_LIBEV);
 		fault.failed = 0;
 		fault.at++;
 		begin_fault();
@@ -468,16 +467,6 @@ with_failing_calls(scenario_fn *scenario)
 			(void)run_with_each(scenario);
 		}
 	}
-}
-
-void
-with_faults_simulated(scenario_fn *scenario)
-{
-	fault.fixture = FIXTURE_SIMULATED;
-	with_failing_allocations(scenario, false);
-	with_failing_allocations(scenario, true);
-	with_failing_calls(scenario);
-	fault.fixture = FIXTURE_LIBEV;
 }
 
 struct rota_context *

@@ -128,8 +128,6 @@ typedef void scenario_fn(struct fixture *fixture);
 
 void with_failing_allocations(scenario_fn *scenario, bool for_ever);
 void with_failing_calls(scenario_fn *scenario);
-/* All that, on the simulated clock, for what waits when something has failed. */
-void with_faults_simulated(scenario_fn *scenario);
 void lift_fault(void);
 void begin_fault(void);
 
