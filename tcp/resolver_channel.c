@@ -55,7 +55,10 @@ on_time(struct rota_context *ctx, struct rota_timer *timer)
 	int interest = ares_getsock(channel->ares, sockets, ARES_GETSOCK_MAXNUM);
 
 	(void)ctx;
-	/* Each reads before it looks at the time: what came while we were away is not late. */
+	/*
+	 * Each reads before it looks at the time: what came while we were away is not late. With
+	 * several servers at a time that is so for the first of them.
+	 */
 	for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++)
 		if (ARES_GETSOCK_READABLE(interest, i))
 			ares_process_fd(channel->ares, sockets[i], ARES_SOCKET_BAD);
