@@ -267,7 +267,7 @@ ROTA_API void rota_stream_end(struct rota_stream *stream);
 /*
  * Closes in order: flushes, ends this side, then reads and throws away what still comes until the
  * peer's end, all within close_timeout; then on_close. No other handler is called any more. Before
- * the stream is open it is cancelled. Idempotent.
+ * the stream is open, so in on_accept, it is cancelled. Idempotent.
  */
 ROTA_API void rota_stream_close(struct rota_stream *stream);
 
