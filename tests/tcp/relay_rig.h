@@ -69,7 +69,7 @@ void relayed_close(struct relayed *relayed);
 void flow_send(struct flow *flow, int fd, size_t most);
 void flow_receive(struct flow *flow, int fd, size_t most);
 
-/* Sends of a flow, whose receiver does not read, until some is in a pipe and nothing moves. */
+/* Sends of a flow, whose receiver reads no more, until some is in a pipe and nothing moves. */
 void relayed_fill_pipe(struct relayed *relayed, struct flow *flow, bool is_to_b);
 
 /* All of both flows, in both directions at once, in pieces of at most so many bytes. */
