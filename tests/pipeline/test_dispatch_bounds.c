@@ -107,7 +107,7 @@ stand_still(struct rota_stage *stage, void *state, struct rota_record *record)
 	(void)state;
 	(void)stage;
 	(void)record;
-	while (same < 40) {
+	while (same < 250) {
 		pause_for(1000000);
 		before = made;
 		made = __atomic_load_n(&tally->made, __ATOMIC_RELAXED);
