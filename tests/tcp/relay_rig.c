@@ -42,6 +42,7 @@ relayed_fill_pipe(struct relayed *relayed, struct flow *flow, bool is_to_b)
 	/* It stays there once nothing moves any more. */
 	for (int still = 0, i = 0; i < 20000 && (still < 20 || !has_pipe(target)); i++) {
 		size_t before = flow->sent;
+		bool had_pipe = has_pipe(target);
 
 		/* With little reads, by faults, it may have been copying in the end. */
 		if (still >= 20) {
@@ -50,7 +51,7 @@ relayed_fill_pipe(struct relayed *relayed, struct flow *flow, bool is_to_b)
 		}
 		flow_send(flow, source, PIECE);
 		spin(relayed->ctx, 1);
-		still = flow->sent == before ? still + 1 : 0;
+		still = flow->sent == before && has_pipe(target) == had_pipe ? still + 1 : 0;
 	}
 	assert_true(has_pipe(target));
 }
